@@ -1,0 +1,33 @@
+"""Which arithmetic is meant, where TensorFlow Lite has more than one right answer.
+
+Nothing is global: a kernel takes a `Numerics` value as an argument and reads as the plain formula;
+the variants differ only inside the few helpers that look at these fields.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """One consistent choice for each rule that differs between TensorFlow Lite's builds.
+
+    rounding: how an int32 accumulator is rescaled, "double" (two roundings, the default build)
+        or "single" (one rounding, TFLITE_SINGLE_ROUNDING and XNNPACK).
+    dynamic_range: how a hybrid kernel quantizes its activations at run time: "simd" is
+        `optimized/neon_tensor_utils.cc` (compiled through NEON_2_SSE it is what x86 wheels run),
+        "portable" is `internal/reference/portable_tensor_utils.cc`.
+    row_sums: "wrapping" reproduces the int16 lanes in which x86 builds sum the weights of a row,
+        "exact" sums in int32 as the portable source does.
+    """
+
+    name: str
+    rounding: Literal["double", "single"] = "double"
+    dynamic_range: Literal["simd", "portable"] = "simd"
+    row_sums: Literal["wrapping", "exact"] = "wrapping"
+
+
+LITERT_REFERENCE = Numerics("LITERT_REFERENCE")
+PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact")
+XNNPACK = Numerics("XNNPACK", rounding="single", dynamic_range="portable", row_sums="exact")
+TFLITE_MICRO = Numerics("TFLITE_MICRO", dynamic_range="portable", row_sums="exact")
