@@ -1,0 +1,110 @@
+"""Exact integer matrix products through floating-point BLAS, and the patches that make a convolution one.
+
+NumPy multiplies integer matrices in a plain loop, fifty times slower than BLAS multiplies floats.
+A float32 holds every integer up to 2^24 exactly, so BLAS gives the exact integer product as long as no
+partial sum leaves that range, in whatever order and with or without fused multiply-add. With
+x an activation, w a weight and any subset S of the inner dimension K,
+
+    |sum_{k in S} x_k w_ok|  <=  max|x| * sum_k |w_ok|  =  max|x| * norm_o                           (Q7)
+
+so `max|x| * max_o norm_o <= 2^24` proves float32 exact for these very weights. Where it does not hold,
+K is split into blocks for which it does and the blocks are added in float64, exact up to 2^53.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+FLOAT32_EXACT = 2**24
+"""Every integer of at most this magnitude is a float32."""
+
+LARGEST_OPERAND = 255
+"""The largest |x| that the bound allows for: an int8 minus an int8 zero point."""
+
+
+def integer_matmul_loops(x: Array, weights: Array) -> Array:
+    """The product sum_k x[m,k] * weights[n,k] with Python's unbounded integers; slow and obvious.
+
+    x: integers [M, K]. weights: integers [N, K]. Returns int64 [M, N].
+    """
+    rows, inner = x.shape
+    product = np.zeros((rows, len(weights)), np.int64)
+    for m in range(rows):
+        for n in range(len(weights)):
+            product[m, n] = sum(int(x[m, k]) * int(weights[n, k]) for k in range(inner))
+    return product
+
+
+@dataclass(frozen=True)
+class ExactWeights:
+    """An integer weight matrix made ready for exact products: float32 blocks of K, with their bound.
+
+    blocks: (start, stop, float32 [stop - start, N]) such that 255 * max_o norm_o <= 2^24 in each.
+    sums: float64 [N], the row sums sum_k w[n,k] that the zero-point correction needs.
+    """
+
+    blocks: tuple[tuple[int, int, Array], ...]
+    sums: Array
+
+    @staticmethod
+    def prepare(weights: Array) -> ExactWeights:
+        """Split int8 weights [N, K] into as few blocks as the bound (Q7) allows."""
+        weights_float = weights.astype(np.float32)
+        blocks = []
+        start, inner = 0, weights.shape[1]
+        length = _block_length(weights_float)
+        while start < inner or not blocks:
+            stop = min(start + length, inner)
+            blocks.append((start, stop, np.ascontiguousarray(weights_float[:, start:stop].T)))
+            start = max(stop, 1)
+        return ExactWeights(tuple(blocks), weights.sum(axis=1, dtype=np.int64).astype(np.float64))
+
+
+def _block_length(weights: Array) -> int:
+    """The whole of K if the norms of these weights allow it, else what any int8 weights allow."""
+    norm = np.abs(weights).sum(axis=1, dtype=np.float64).max(initial=0)
+    if norm * LARGEST_OPERAND <= FLOAT32_EXACT:
+        return max(weights.shape[1], 1)
+    return FLOAT32_EXACT // (128 * LARGEST_OPERAND)
+
+
+def integer_matmul(x: Array, weights: ExactWeights, out: Array | None = None) -> Array:
+    """The exact product sum_k x[m,k] * w[n,k] of integers that are held in floats.
+
+    x: float32 [M, K] holding integers with |x| <= 255. out: an optional float32 [M, N] to write to.
+    Returns [M, N]: float32 where one block suffices, else float64; every element is the exact integer.
+    """
+    (_, _, first), *others = weights.blocks
+    if not others:
+        return np.matmul(x, first, out=out)
+    total = np.zeros((len(x), first.shape[1]), np.float64)
+    for start, stop, block in weights.blocks:
+        total += np.matmul(x[:, start:stop], block)
+    return total
+
+
+def im2col(
+    image: Array, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> Array:
+    """The patches under each position of a kernel, one row each, so that convolution is `patches @ w.T`.
+
+    image: [H, W, C], already padded. Returns [out_h, out_w, kernel_h * kernel_w * C]; a view of the
+    image where the kernel is 1x1, else a copy.
+    """
+    height, width, channels = image.shape
+    extent_h, extent_w = (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+    out_h, out_w = (height - extent_h) // stride[0] + 1, (width - extent_w) // stride[1] + 1
+    step_h, step_w, step_c = image.strides
+    patches = np.lib.stride_tricks.as_strided(
+        image,
+        (out_h, out_w, kernel[0], kernel[1], channels),
+        (step_h * stride[0], step_w * stride[1], step_h * dilation[0], step_w * dilation[1], step_c),
+        writeable=False,
+    )
+    return patches.reshape(out_h, out_w, kernel[0] * kernel[1] * channels)

@@ -1,0 +1,79 @@
+"""What an operator of a graph hands to a kernel: its arrays, their tensors and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import GraphError, UnsupportedError
+from ptq.graph import Operator, Tensor
+from ptq.numerics import LITERT_REFERENCE, Numerics
+
+Array = npt.NDArray[Any]
+Memory = TypeVar("Memory")
+
+
+@dataclass
+class Call:
+    """One evaluation of one operator.
+
+    tensors, inputs: the input tensors and their values; None for an optional input that is absent.
+    output_tensors: the tensors that are written. memory: what is kept from call to call, for work that
+    depends on constants alone.
+    """
+
+    operator: Operator
+    tensors: list[Tensor | None]
+    inputs: list[Array | None]
+    output_tensors: list[Tensor]
+    numerics: Numerics = LITERT_REFERENCE
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The operator's options by the schema's names."""
+        return self.operator.options
+
+    def array(self, position: int) -> Array:
+        """The value of a mandatory input; GraphError if the operator has none there."""
+        value = self.optional(position)
+        if value is None:
+            raise GraphError(f"{self.operator.type}: input {position} is absent, expected a tensor")
+        return value
+
+    def optional(self, position: int) -> Array | None:
+        """The value of an optional input, or None."""
+        return self.inputs[position] if position < len(self.inputs) else None
+
+    def scale(self, position: int) -> Array:
+        """The scales of a quantized, symmetric input; UnsupportedError if it is neither."""
+        tensor = self.tensors[position]
+        if tensor is None or tensor.quantized is None:
+            raise GraphError(
+                f"{self.operator.type}: input {position} has type {tensor and tensor.type} but no scale; "
+                "expected quantization parameters; convert the model again"
+            )
+        if np.any(tensor.quantized.zero_point != 0):
+            raise UnsupportedError(
+                f"{self.operator.type}: tensor '{tensor.name}' has zero point "
+                f"{int(tensor.quantized.zero_point[0])}; hybrid weights are symmetric, expected 0"
+            )
+        return tensor.quantized.scale
+
+    def remember(self, key: str, compute: Callable[[], Memory], position: int = 1) -> Memory:
+        """`compute()`, done once if input `position` is a constant of the graph."""
+        tensor = self.tensors[position]
+        if tensor is None or not tensor.is_constant:
+            return compute()
+        if key not in self.memory:
+            self.memory[key] = compute()
+        value: Memory = self.memory[key]
+        return value
+
+
+Kernel = Callable[[Call], list[Array]]
+"""How the registry calls a kernel: one output array for each output tensor."""

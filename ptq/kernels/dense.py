@@ -1,0 +1,179 @@
+"""FULLY_CONNECTED: one matrix product, in float and in hybrid arithmetic.
+
+Layouts: input [..., K] seen as rows [M, K]; weights [N, K]; bias [N].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import QuantizationError, ShapeError
+from ptq.gemm import ExactWeights, integer_matmul
+from ptq.kernels.activation import activate_float
+from ptq.kernels.call import Call, Kernel
+from ptq.kernels.dynamic_range import DynamicRows, quantize_rows
+from ptq.numerics import LITERT_REFERENCE, Numerics
+
+Array = npt.NDArray[Any]
+
+
+def fully_connected_float(
+    input: Array,
+    weights: Array,
+    bias: Array | None = None,
+    activation: str = "NONE",
+    keep_num_dims: bool = False,
+) -> Array:
+    """output = activation(input @ weights.T + bias)                                             (Q5)
+
+    input: float32 [..., K]. weights: float32 [N, K]. bias: float32 [N]. Returns float32 [M, N], or
+    [..., N] with keep_num_dims. The order of summation is BLAS's, so that the result differs from
+    another exact-in-principle order by at most K * 2^-23 * (|input| @ |weights|.T + |bias|).
+    Source: `tflite/kernels/internal/reference/fully_connected.h`, FullyConnected.
+    """
+    rows = _rows(input, weights)
+    # accumulate
+    output = np.matmul(rows, weights.T)
+    # add bias
+    if bias is not None:
+        output += bias
+    # clamp
+    return _shaped(activate_float(output, activation), input, keep_num_dims)
+
+
+def fully_connected_hybrid(
+    input: Array,
+    weights: Array,
+    weights_scale: Array,
+    bias: Array | None = None,
+    activation: str = "NONE",
+    keep_num_dims: bool = False,
+    asymmetric_quantize_inputs: bool = False,
+    numerics: Numerics = LITERT_REFERENCE,
+    prepared: ExactWeights | None = None,
+) -> Array:
+    """output = activation(bias + (weights @ (q - zero_point)) * scale)                          (Q6)
+
+    input: float32 [..., K], quantized row by row to q. weights: int8 [N, K], zero point 0.
+    weights_scale: float32 [1] or [N]. bias: float32 [N]. prepared: `prepare(weights, numerics)` where
+    the same weights are used again. An input that is all zero gives activation(bias).
+    Raises QuantizationError for what TensorFlow Lite leaves undefined (see `prepare`, `quantize_rows`).
+    Source: `tflite/kernels/fully_connected.cc`, EvalHybridDense.
+    """
+    rows = _rows(input, weights)
+    exact = prepared if prepared is not None else prepare(weights, numerics)
+    output = np.zeros((len(rows), len(weights)), np.float32)
+    # quantize input
+    if rows.any():
+        quantized = quantize_rows(rows, not asymmetric_quantize_inputs, numerics)
+        # accumulate
+        accumulator = integer_matmul(quantized.centred, exact)
+        accumulator = _with_wrapped_row_sums(accumulator, quantized, weights, numerics)
+        # rescale
+        per_channel = weights_scale.size > 1
+        scale = quantized.scale[:, None] * (weights_scale if per_channel else weights_scale[0])
+        output = accumulator.astype(np.float32, copy=False)
+        output *= scale
+    # add bias
+    if bias is not None:
+        output += bias
+    # clamp
+    return _shaped(activate_float(output, activation), input, keep_num_dims)
+
+
+def prepare(weights: Array, numerics: Numerics) -> ExactWeights:
+    """Make int8 weights [N, K] ready for repeated use.
+
+    Raises QuantizationError if a weight is -128 and the vector code is meant: its 16-bit products then
+    have the wrong sign for negative activations. No converter writes that value.
+    """
+    if numerics.dynamic_range == "simd" and weights.size and weights.min() == -128:
+        raise QuantizationError(
+            "hybrid FULLY_CONNECTED: a weight of -128 found, expected -127 to 127; x86 builds multiply "
+            "it with the wrong sign; quantize in narrow range, or choose ptq.PORTABLE numerics"
+        )
+    return ExactWeights.prepare(weights)
+
+
+def wrapped_row_sums(weights: Array) -> Array:
+    """The sums of the rows as x86 builds compute them, in eight int16 lanes that wrap around.
+
+    weights: int8 [N, K]. Returns int64 [N]; equal to the exact sums unless a row is long (K > 2064) and
+    one-signed. Source: `tflite/kernels/internal/optimized/sse_tensor_utils.cc`, SseReductionSumVector.
+    """
+    count, inner = weights.shape
+    wide = weights.astype(np.int64)
+    blocks = inner // 16
+    lanes = wide[:, : 16 * blocks].reshape(count, blocks, 8, 2).sum(axis=(1, 3))
+    done = 16 * blocks
+    if inner - done >= 8:
+        lanes += wide[:, done : done + 8]
+        done += 8
+    wrapped = (lanes + 2**15) % 2**16 - 2**15
+    sums: Array = wrapped.sum(axis=1) + wide[:, done:].sum(axis=1)
+    return sums
+
+
+def _with_wrapped_row_sums(
+    accumulator: Array, quantized: DynamicRows, weights: Array, numerics: Numerics
+) -> Array:
+    """Exchange the exact row sums in the zero-point correction for the wrapped ones, where they differ.
+
+    The kernel computes weights @ q - zero_point * row_sum; ours is weights @ (q - zero_point).
+    """
+    inner = weights.shape[1]
+    lane_reach = 128 * (2 * (inner // 16) + 1)
+    if numerics.row_sums == "exact" or lane_reach < 2**15 or not quantized.zero_point.any():
+        return accumulator
+    error = weights.sum(axis=1, dtype=np.int64) - wrapped_row_sums(weights)
+    if not error.any():
+        return accumulator
+    return accumulator + np.outer(quantized.zero_point, error).astype(np.float64)
+
+
+def _rows(input: Array, weights: Array) -> Array:
+    inner = weights.shape[1]
+    if input.size % max(inner, 1):
+        raise ShapeError(
+            f"FULLY_CONNECTED: input of shape {input.shape} cannot be cut into rows of {inner}, "
+            f"the inner dimension of the weights {weights.shape}"
+        )
+    return np.ascontiguousarray(input).reshape(-1, inner)
+
+
+def _shaped(output: Array, input: Array, keep_num_dims: bool) -> Array:
+    return output.reshape(*input.shape[:-1], -1) if keep_num_dims else output
+
+
+def _arguments(call: Call) -> dict[str, Any]:
+    return {
+        "bias": call.inputs[2] if len(call.inputs) > 2 else None,
+        "activation": call.options["fused_activation_function"],
+        "keep_num_dims": call.options["keep_num_dims"],
+    }
+
+
+def _float(call: Call) -> list[Array]:
+    return [fully_connected_float(call.array(0), call.array(1), **_arguments(call))]
+
+
+def _hybrid(call: Call) -> list[Array]:
+    weights = call.array(1)
+    return [
+        fully_connected_hybrid(
+            call.array(0),
+            weights,
+            call.scale(1),
+            asymmetric_quantize_inputs=call.options["asymmetric_quantize_inputs"],
+            numerics=call.numerics,
+            prepared=call.remember("weights", lambda: prepare(weights, call.numerics)),
+            **_arguments(call),
+        )
+    ]
+
+
+FLOAT: dict[str, Kernel] = {"FULLY_CONNECTED": _float}
+HYBRID: dict[str, Kernel] = {"FULLY_CONNECTED": _hybrid}

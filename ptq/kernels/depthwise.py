@@ -1,0 +1,217 @@
+"""DEPTHWISE_CONV_2D in float and hybrid arithmetic: every channel is filtered by itself.
+
+Layouts: input [N, H, W, C]; filter [1, kernel_h, kernel_w, O] with O = C * multiplier, where output
+channel o = c * multiplier + m reads input channel c; bias [O]; output [N, h, w, O].
+
+There is no matrix product here. The taps of the filter are taken one after the other, each a product of
+a shifted image with one weight per channel, which is also the order in which the reference kernel adds:
+the float result is the reference's, bit for bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import ShapeError
+from ptq.kernels.activation import activate_float
+from ptq.kernels.call import Call, Kernel
+from ptq.kernels.conv import Geometry, geometry_options
+from ptq.kernels.dynamic_range import quantize_rows
+from ptq.kernels.padding import Pair, pad_image
+from ptq.numerics import LITERT_REFERENCE, Numerics
+
+Array = npt.NDArray[Any]
+
+CHUNK = 24_576
+"""Elements of the output that all taps are applied to at once, so that they stay in the cache."""
+
+
+def depthwise_conv2d_float(
+    input: Array,
+    filter: Array,
+    bias: Array | None = None,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    padding: str = "SAME",
+    activation: str = "NONE",
+) -> Array:
+    """output[n,y,x,o] = activation(bias[o] + sum_{i,j} filter[0,i,j,o] * image[n, y', x', c])   (Q11)
+
+    All arrays float32; sums run over i, then j, each product and sum rounded: the reference's order.
+    Raises ShapeError if the channels do not fit. Source: `reference/depthwiseconv_float.h`.
+    """
+    geometry = Geometry(stride, dilation, padding)
+    output = _allocate(input, filter, geometry)
+    for image, result in zip(input, output, strict=True):
+        # accumulate
+        _accumulate(image, result, filter[0], geometry)
+        # add bias
+        if bias is not None:
+            result += bias
+        # clamp
+        activate_float(result, activation, out=result)
+    return output
+
+
+def depthwise_conv2d_hybrid(
+    input: Array,
+    filter: Array,
+    filter_scale: Array,
+    bias: Array | None = None,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    padding: str = "SAME",
+    activation: str = "NONE",
+    numerics: Numerics = LITERT_REFERENCE,
+) -> Array:
+    """As `depthwise_conv2d_float`, with an int8 filter and asymmetric images quantized at run time.
+
+    output = activation(acc * (filter_scale[o] * image_scale) + bias): the scales are multiplied first,
+    unlike in CONV_2D (Q12). filter_scale: float32 [O]. The accumulator is exact: |q - zero_point| <= 255
+    and |filter| <= 128, so that up to 514 taps stay below 2^24; larger filters are refused.
+    Source: `tflite/kernels/depthwise_conv.cc`, EvalHybridPerChannel; `integer_ops/depthwise_conv_hybrid.h`.
+    """
+    geometry = Geometry(stride, dilation, padding)
+    output = _allocate(input, filter, geometry)
+    _check_hybrid(filter, filter_scale)
+    weights = filter[0].astype(np.float32)
+    for image, result in zip(input, output, strict=True):
+        # quantize input
+        quantized = quantize_rows(image.reshape(1, -1), symmetric=False, numerics=numerics)
+        # accumulate
+        _accumulate(quantized.centred.reshape(image.shape), result, weights, geometry)
+        # rescale
+        result *= filter_scale * quantized.scale[0]
+        # add bias
+        if bias is not None:
+            result += bias
+        # clamp
+        activate_float(result, activation, out=result)
+    return output
+
+
+def _check_hybrid(filter: Array, filter_scale: Array) -> None:
+    taps = filter.shape[1] * filter.shape[2]
+    if taps > 514:
+        raise ShapeError(f"hybrid DEPTHWISE_CONV_2D: {taps} taps found, expected at most 514")
+    if filter_scale.size != filter.shape[3]:
+        raise ShapeError(
+            f"hybrid DEPTHWISE_CONV_2D: {filter_scale.size} scales for {filter.shape[3]} output channels; "
+            "expected one for each; the runtime has no per-tensor form of this kernel"
+        )
+
+
+def _allocate(input: Array, filter: Array, geometry: Geometry) -> Array:
+    if input.ndim != 4 or filter.ndim != 4 or len(filter) != 1 or filter.shape[3] % max(input.shape[3], 1):
+        raise ShapeError(
+            f"DEPTHWISE_CONV_2D: input {input.shape} and filter {filter.shape} do not fit; expected "
+            "[N, H, W, C] and [1, h, w, C * multiplier]"
+        )
+    vertical, horizontal = geometry.windows(input.shape, filter.shape[1:3])
+    return np.empty((len(input), vertical.size, horizontal.size, filter.shape[3]), np.float32)
+
+
+def _accumulate(image: Array, result: Array, weights: Array, geometry: Geometry) -> None:
+    """result[y,x,o] = sum over taps of weights[i,j,o] * image[y', x', c], for one image."""
+    multiplier = weights.shape[2] // image.shape[2]
+    if multiplier > 1:
+        image = np.repeat(image, multiplier, axis=2)
+    padded = pad_image(image, *geometry.windows(image.shape, weights.shape[:2]))
+    if geometry.stride == (1, 1):
+        _accumulate_flat(padded, result, weights, geometry.dilation)
+    else:
+        _accumulate_strided(padded, result, weights, geometry)
+
+
+def _accumulate_strided(padded: Array, result: Array, weights: Array, geometry: Geometry) -> None:
+    """Tap by tap over a few output rows at a time."""
+    height, width, channels = result.shape
+    (stride_h, stride_w), (dilation_h, dilation_w) = geometry.stride, geometry.dilation
+    step = max(CHUNK // (width * channels), 1)
+    scratch = np.empty((step, width, channels), np.float32)
+    for top in range(0, height, step):
+        out = result[top : top + step]
+        product = scratch[: len(out)]
+        first = True
+        for i in range(weights.shape[0]):
+            y = top * stride_h + i * dilation_h
+            rows = padded[y : y + (len(out) - 1) * stride_h + 1 : stride_h]
+            for j in range(weights.shape[1]):
+                x = j * dilation_w
+                shifted = rows[:, x : x + (width - 1) * stride_w + 1 : stride_w]
+                _add_tap(shifted, weights[i, j], out, product, first)
+                first = False
+
+
+def _accumulate_flat(padded: Array, result: Array, weights: Array, dilation: Pair) -> None:
+    """Tap by tap over long one-dimensional runs, for stride 1.
+
+    In the padded image read as one line, a tap is a constant offset. The line has `kernel_w - 1` columns
+    too many in each row; they are computed too, and left out when the rows are copied.
+    """
+    height, width, channels = result.shape
+    line = padded.reshape(-1)
+    row = padded.shape[1] * channels
+    step = max(CHUNK // row, 1)
+    total = np.empty(step * row, np.float32)
+    product = np.empty_like(total)
+    tiled = np.tile(weights, (1, 1, step * padded.shape[1]))
+    for top in range(0, height, step):
+        rows = min(step, height - top)
+        # the last row is not continued into the padding that lies beyond the image
+        length = (rows - 1) * row + width * channels
+        first = True
+        for i in range(weights.shape[0]):
+            for j in range(weights.shape[1]):
+                start = (top + i * dilation[0]) * row + j * dilation[1] * channels
+                shifted = line[start : start + length]
+                _add_tap(shifted, tiled[i, j, :length], total[:length], product[:length], first)
+                first = False
+        computed = total[: rows * row].reshape(rows, -1, channels)
+        result[top : top + rows] = computed[:, :width]
+
+
+def _add_tap(shifted: Array, weights: Array, out: Array, product: Array, first: bool) -> None:
+    if first:
+        np.multiply(shifted, weights, out=out)
+        out += np.float32(0)  # the reference starts from +0, which turns a product of -0 into +0
+    else:
+        np.multiply(shifted, weights, out=product)
+        out += product
+
+
+def _float(call: Call) -> list[Array]:
+    _check_multiplier(call)
+    return [depthwise_conv2d_float(call.array(0), call.array(1), call.optional(2), **geometry_options(call))]
+
+
+def _hybrid(call: Call) -> list[Array]:
+    _check_multiplier(call)
+    return [
+        depthwise_conv2d_hybrid(
+            call.array(0),
+            call.array(1),
+            call.scale(1),
+            call.optional(2),
+            numerics=call.numerics,
+            **geometry_options(call),
+        )
+    ]
+
+
+def _check_multiplier(call: Call) -> None:
+    """The option repeats what the shapes say; the runtime computes with the shapes."""
+    channels, outputs = call.array(0).shape[-1], call.array(1).shape[-1]
+    declared = call.options["depth_multiplier"]
+    if declared and declared * channels != outputs:
+        raise ShapeError(
+            f"DEPTHWISE_CONV_2D: depth_multiplier {declared} found, but {channels} input and "
+            f"{outputs} output channels; expected {outputs} = {channels} * multiplier"
+        )
+
+
+FLOAT: dict[str, Kernel] = {"DEPTHWISE_CONV_2D": _float}
+HYBRID: dict[str, Kernel] = {"DEPTHWISE_CONV_2D": _hybrid}

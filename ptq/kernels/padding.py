@@ -1,0 +1,70 @@
+"""Where a sliding window lies: output sizes, padding and taps, shared by convolutions and pools.
+
+Source: `tflite/kernels/padding.h`, ComputeOutSize and ComputePaddingWithOffset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import ShapeError
+
+Array = npt.NDArray[Any]
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The geometry of one spatial dimension.
+
+    SAME:  out = ceil(in / stride);  VALID: out = floor((in + stride - extent) / stride)          (Q8)
+    with extent = (kernel - 1) * dilation + 1. The odd row or column of padding goes after the image.
+    """
+
+    size: int
+    before: int
+    after: int
+
+
+def window(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Window:
+    """The output size and the padding before and after one dimension of `size` elements.
+
+    Raises ShapeError if no position of the window fits or stride, kernel or dilation is not positive.
+    """
+    if min(kernel, stride, dilation) < 1:
+        raise ShapeError(
+            f"sliding window: kernel {kernel}, stride {stride}, dilation {dilation} found; "
+            "expected positive numbers"
+        )
+    extent = (kernel - 1) * dilation + 1
+    if padding == "SAME":
+        out = -(-size // stride)
+    elif padding == "VALID":
+        out = (size + stride - extent) // stride
+    else:
+        raise ShapeError(f"sliding window: padding {padding!r} found, expected 'SAME' or 'VALID'")
+    if out < 1:
+        raise ShapeError(
+            f"sliding window: {extent} elements do not fit into {size}; use padding SAME or a larger input"
+        )
+    total = max((out - 1) * stride + extent - size, 0)
+    return Window(out, total // 2, total - total // 2)
+
+
+def pad_image(image: Array, vertical: Window, horizontal: Window, value: float = 0) -> Array:
+    """The image [H, W, C] with its border set to `value`; the image itself if there is no border."""
+    height, width, channels = image.shape
+    if not (vertical.before or vertical.after or horizontal.before or horizontal.after):
+        return image
+    shape = (
+        vertical.before + height + vertical.after,
+        horizontal.before + width + horizontal.after,
+        channels,
+    )
+    padded = np.full(shape, value, image.dtype) if value else np.zeros(shape, image.dtype)
+    padded[vertical.before : vertical.before + height, horizontal.before : horizontal.before + width] = image
+    return padded
