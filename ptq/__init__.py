@@ -1,0 +1,1 @@
+"""ptq: TensorFlow Lite's post-training quantization as readable, bit-exact NumPy."""

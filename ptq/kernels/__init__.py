@@ -1,0 +1,88 @@
+"""The operators: a plain function for each operator and arithmetic, and the registry that finds it.
+
+`conv.conv2d_float`, `conv.conv2d_hybrid`, ... work on NumPy arrays from a notebook cell, without any
+graph. The registry below serves the interpreter and the passes.
+"""
+
+from __future__ import annotations
+
+from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
+from ptq.graph import Operator, Tensor
+from ptq.kernels import activation, conv, convert, dense, depthwise, elementwise, movement, pool
+from ptq.kernels.call import Array, Call, Kernel
+
+FLOAT: dict[str, Kernel] = {
+    **dense.FLOAT,
+    **conv.FLOAT,
+    **depthwise.FLOAT,
+    **pool.FLOAT,
+    **activation.FLOAT,
+    **elementwise.FLOAT,
+    **movement.FLOAT,
+    **convert.FLOAT,
+}
+"""Operators on real numbers, and those that move or convert data of any type."""
+
+HYBRID: dict[str, Kernel] = {**dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID}
+"""Operators on float activations and int8 weights that accumulate integers."""
+
+ANY_TYPE = frozenset(movement.FLOAT) | frozenset(convert.FLOAT)
+"""Operators that treat integers and reals alike, or convert between them."""
+
+WEIGHTS_INPUT = 1
+"""Where an operator of the hybrid family has its weights."""
+
+
+def arithmetic(operator: Operator, tensors: list[Tensor | None]) -> str:
+    """Which arithmetic an operator computes in: "float", "hybrid", "integer" or "any".
+
+    hybrid: float activations meet int8 weights; integer: quantized activations; any: data is moved or
+    converted without arithmetic of its own.
+    """
+    if operator.type in ANY_TYPE:
+        return "any"
+    first = next((t for t in tensors if t is not None), None)
+    if first is not None and first.quantized is not None and first.type in ("INT8", "UINT8", "INT16"):
+        return "integer"
+    weights = tensors[WEIGHTS_INPUT] if len(tensors) > WEIGHTS_INPUT else None
+    if operator.type in HYBRID and weights is not None and weights.type == "INT8":
+        return "hybrid"
+    return "float"
+
+
+def find(operator: Operator, tensors: list[Tensor | None]) -> Kernel:
+    """The kernel for an operator on such tensors; UnsupportedError if ptq has none."""
+    name = operator.custom_code or operator.type
+    kind = arithmetic(operator, tensors)
+    if kind == "integer":
+        raise UnsupportedError(
+            f"operator {name}: quantized activations found; ptq runs float and hybrid models, "
+            "expected float activations; run this file in LiteRT"
+        )
+    kernel = (HYBRID if kind == "hybrid" else FLOAT).get(operator.type)
+    if kernel is None:
+        raise UnsupportedError(
+            f"operator {name}: ptq has no kernel for it; it is kept in files, but cannot be run; "
+            f"expected one of {', '.join(sorted(FLOAT))}"
+        )
+    return kernel
+
+
+def evaluate(call: Call, where: str) -> list[Array]:
+    """Run one operator; whatever goes wrong in it becomes an error that says `where`."""
+    kernel = find(call.operator, call.tensors)
+    try:
+        results = kernel(call)
+    except PtqError as error:
+        raise type(error)(f"{where}: {error}") from error
+    except KeyError as error:
+        raise GraphError(f"{where}: option {error} is missing; expected all options of the schema") from error
+    except MemoryError as error:
+        raise InputError(f"{where}: the result does not fit into memory; use a smaller input") from error
+    except (ValueError, IndexError, TypeError, ArithmeticError, AttributeError) as error:
+        raise GraphError(f"{where}: {error}; the tensors do not fit this operator") from error
+    if len(results) != len(call.output_tensors):
+        raise GraphError(
+            f"{where}: {len(call.output_tensors)} outputs declared, the operator has {len(results)}"
+        )
+    return results

@@ -1,0 +1,176 @@
+"""Simplify a graph before its weights are quantized: constants, batch normalization, activations.
+
+A file that TensorFlow's converter wrote has been through all of this already; graphs built by hand have not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq import kernels
+from ptq.graph import ABSENT, Graph, Operator, Tensor
+from ptq.kernels.call import Call
+
+Array = npt.NDArray[Any]
+
+CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": 3}
+"""Operators with weights and a bias, and the axis of their weights that is the output channel."""
+
+FUSABLE = frozenset({"RELU", "RELU6", "RELU_N1_TO_1"})
+TAKES_ACTIVATION = frozenset(
+    {*CHANNEL_AXIS, "ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D"}
+)  # CONCATENATION has the option too, but its kernel ignores it
+
+
+def simplify(graph: Graph) -> Graph:
+    """Fold constants, fold multiplications and additions into weights, fuse activations, drop what is unused."""
+    result = graph.copy()
+    fold_constants(result)
+    while fold_one_affine(result):
+        pass
+    while fuse_one_activation(result):
+        pass
+    remove_unused_tensors(result)
+    return result
+
+
+def fold_constants(graph: Graph) -> None:
+    """Replace every operator that reads constants alone by its result.
+
+    A DEQUANTIZE stays: its int8 input is there to keep the file small.
+    """
+    kept = []
+    for position, operator in enumerate(graph.operators):
+        tensors = [None if i == ABSENT else graph.tensors[i] for i in operator.inputs]
+        present = [t for t in tensors if t is not None]
+        computable = operator.type in kernels.FLOAT and operator.type != "DEQUANTIZE"
+        if not (present and computable and all(t.is_constant and t.dtype for t in present)):
+            kept.append(operator)
+            continue
+        outputs = [graph.tensors[i] for i in operator.outputs]
+        call = Call(operator, tensors, [t and t.data for t in tensors], outputs)
+        for tensor, value in zip(
+            outputs, kernels.evaluate(call, f"operator {position} ({operator.type})"), strict=True
+        ):
+            tensor.data, tensor.shape = value, value.shape
+    graph.operators = kept
+
+
+def fold_one_affine(graph: Graph) -> bool:
+    """Fold one multiplication or addition of constants into the weights before it; False if there is none.
+
+    Batch normalization in inference, y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, is one of
+    each. With x = w * a + b:   (x * m) = (m w) * a + m b,   (x + c) = w * a + (b + c)              (Q13)
+    computed in float32, channel by channel.
+    """
+    for operator in graph.operators:
+        if operator.type not in ("MUL", "ADD") or operator.options["fused_activation_function"] != "NONE":
+            continue
+        for data, constant in (operator.inputs, operator.inputs[::-1]):
+            layer = _foldable_layer(graph, data)
+            if layer is None:
+                continue
+            factor = _per_channel(graph, constant, layer)
+            if factor is None:
+                continue
+            _fold(graph, layer, operator.type, factor)
+            _bypass(graph, layer, operator)
+            return True
+    return False
+
+
+def _foldable_layer(graph: Graph, tensor: int) -> Operator | None:
+    """The layer that writes `tensor` for this one reader, if its weights are its own constants."""
+    position = graph.producer(tensor)
+    if position is None or len(graph.consumers(tensor)) != 1 or tensor in graph.outputs:
+        return None
+    layer = graph.operators[position]
+    if layer.type not in CHANNEL_AXIS or layer.options["fused_activation_function"] != "NONE":
+        return None
+    parts = [i for i in layer.inputs[1:3] if i != ABSENT]
+    owned = all(len(graph.consumers(i)) == 1 and i not in graph.outputs for i in parts)
+    real = all(graph.tensors[i].type == "FLOAT32" and graph.tensors[i].is_constant for i in parts)
+    return layer if owned and real else None
+
+
+def _per_channel(graph: Graph, constant: int, layer: Operator) -> Array | None:
+    """A constant as float32 [channels], if it has one value for each output channel or one in all."""
+    value = graph.tensors[constant].data
+    channels = graph.tensors[layer.inputs[1]].shape[CHANNEL_AXIS[layer.type]]
+    if value is None or value.dtype != np.float32:
+        return None
+    if value.size != 1 and (value.size != channels or value.shape[-1] != channels):
+        return None
+    return np.broadcast_to(value.reshape(-1), (channels,))
+
+
+def _fold(graph: Graph, layer: Operator, kind: str, factor: Array) -> None:
+    weights = graph.tensors[layer.inputs[1]]
+    axis = CHANNEL_AXIS[layer.type]
+    if len(layer.inputs) < 3 or layer.inputs[2] == ABSENT:
+        zeros = np.zeros(weights.shape[axis], np.float32)
+        bias_index = graph.add_tensor(Tensor(f"{weights.name}_bias", zeros.shape, "FLOAT32", zeros))
+        layer.inputs = [*layer.inputs[:2], bias_index]
+    bias = graph.tensors[layer.inputs[2]]
+    if weights.data is None or bias.data is None:
+        return
+    if kind == "ADD":
+        bias.data = bias.data + factor
+        return
+    along = [1] * len(weights.shape)
+    along[axis] = -1
+    weights.data = weights.data * factor.reshape(along)
+    bias.data = bias.data * factor
+
+
+def fuse_one_activation(graph: Graph) -> bool:
+    """Fuse one RELU, RELU6 or RELU_N1_TO_1 into the operator before it; False if there is none."""
+    for operator in graph.operators:
+        if operator.type not in FUSABLE:
+            continue
+        source = operator.inputs[0]
+        position = graph.producer(source)
+        if position is None or len(graph.consumers(source)) != 1 or source in graph.outputs:
+            continue
+        layer = graph.operators[position]
+        if layer.type not in TAKES_ACTIVATION or layer.options["fused_activation_function"] != "NONE":
+            continue
+        if graph.tensors[source].type != "FLOAT32":
+            continue
+        layer.options["fused_activation_function"] = operator.type
+        _bypass(graph, layer, operator)
+        return True
+    return False
+
+
+def _bypass(graph: Graph, layer: Operator, operator: Operator) -> None:
+    """Let `layer` write what `operator` wrote, and remove `operator`."""
+    layer.outputs = list(operator.outputs)
+    graph.operators = [other for other in graph.operators if other is not operator]
+
+
+def remove_unused_tensors(graph: Graph) -> None:
+    """Drop the tensors that nothing refers to, and renumber the others."""
+    used = {*graph.inputs, *graph.outputs}
+    for operator in graph.operators:
+        used.update(i for i in (*operator.inputs, *operator.outputs) if i != ABSENT)
+        used.update(int(i) for i in operator.extra.get("intermediates", ()))
+    for signature in graph.signatures:
+        if signature.subgraph == 0:
+            used.update([*signature.inputs.values(), *signature.outputs.values()])
+    number = {old: new for new, old in enumerate(sorted(used))}
+    number[ABSENT] = ABSENT
+    graph.tensors = [graph.tensors[old] for old in sorted(used)]
+    graph.inputs, graph.outputs = [number[i] for i in graph.inputs], [number[i] for i in graph.outputs]
+    for operator in graph.operators:
+        operator.inputs = [number[i] for i in operator.inputs]
+        operator.outputs = [number[i] for i in operator.outputs]
+        if "intermediates" in operator.extra:
+            operator.extra["intermediates"] = [number[int(i)] for i in operator.extra["intermediates"]]
+    for signature in graph.signatures:
+        if signature.subgraph == 0:
+            signature.inputs = {name: number[i] for name, i in signature.inputs.items()}
+            signature.outputs = {name: number[i] for name, i in signature.outputs.items()}

@@ -1,0 +1,47 @@
+"""What a conversion decided for each operator, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One operator's fate.
+
+    operator: its position in the converted graph. name: the name of its output tensor.
+    arithmetic: "hybrid" (int8 weights, integer accumulation), "float" or "any" (moves or converts data).
+    """
+
+    operator: int
+    type: str
+    name: str
+    arithmetic: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report(Sequence[Decision]):
+    """All decisions in execution order; prints as a table."""
+
+    decisions: tuple[Decision, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    def __getitem__(self, index: int) -> Decision:  # type: ignore[override]  # slices are not needed
+        return self.decisions[index]
+
+    def __iter__(self) -> Iterator[Decision]:
+        return iter(self.decisions)
+
+    def counts(self) -> dict[str, int]:
+        """How many operators compute in each arithmetic."""
+        return dict(Counter(decision.arithmetic for decision in self.decisions))
+
+    def __str__(self) -> str:
+        header = f"{'#':>3}  {'operator':<20} {'arithmetic':<10} why"
+        rows = (f"{d.operator:>3}  {d.type:<20} {d.arithmetic:<10} {d.reason}" for d in self.decisions)
+        return "\n".join([header, *rows])
