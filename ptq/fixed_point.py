@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import QuantizationError, UnsupportedError
+from ptq.errors import QuantizationError
 from ptq.graph import Array
 
 Rounding = Literal["double", "single"]
@@ -34,7 +34,7 @@ def round_half_away_spec(x: float | Fraction) -> int:
     return magnitude if x >= 0 else -magnitude
 
 
-def round_half_away(x: Array, out: Array | None = None) -> Array:
+def round_half_away(x: ArrayLike, out: Array | None = None) -> Array:
     """Round to the nearest integer, ties away from zero: C's `round` and TfLiteRound, bit for bit.
 
     x: float32 or float64, any shape; the result has its dtype. `out` may be x itself.
@@ -47,9 +47,11 @@ def round_half_away(x: Array, out: Array | None = None) -> Array:
     #   x < n + 1/2: then x <= n + 1/2 - u, the sum is < n + 1 - u, which is a float, so f < n + 1.
     #   x so large that it is an integer: p is below half a spacing, so f = x.
     x = np.asarray(x)
-    nudge = np.copysign(_BELOW_HALF[x.dtype], x)
-    total = np.add(x, nudge, out=nudge if out is None else out)
-    return np.asarray(np.trunc(total, out=np.asarray(total)))
+    nudge: Array = np.asarray(np.copysign(_BELOW_HALF[x.dtype], x))
+    total = nudge if out is None else out
+    np.add(nudge, x, out=total)
+    np.trunc(total, out=total)
+    return total
 
 
 def wrap_spec(value: int, bits: int = 32) -> int:
@@ -70,6 +72,32 @@ def saturate_spec(value: int, bits: int = 32) -> int:
 def saturate(value: Array, bits: int = 32) -> Array:
     """The nearest integer that `bits` bits can hold; int64 in and out."""
     return np.clip(value, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+
+
+def saturating_left_shift_spec(x: int, exponent: int, bits: int = 32) -> int:
+    """x * 2^exponent, saturated: fewer integer bits for the same real. Source: gemmlowp, Rescale."""
+    return saturate_spec(x << exponent, bits)
+
+
+def saturating_left_shift(x: Array, exponent: int, bits: int = 32) -> Array:
+    """x * 2^exponent, saturated: fewer integer bits for the same real number; exponent 0 to 31.
+
+    x: integers of `bits` bits. Result: int64. Source: gemmlowp fixedpoint.h, SaturatingRoundingMultiplyByPOT.
+    """
+    return saturate(np.asarray(x, dtype=np.int64) << exponent, bits)
+
+
+def rounding_half_sum_spec(a: int, b: int) -> int:
+    """(a + b) / 2, rounding half away from zero. Source: gemmlowp fixedpoint.h, RoundingHalfSum."""
+    return round_half_away_spec(Fraction(a + b, 2))
+
+
+def rounding_half_sum(a: ArrayLike, b: ArrayLike) -> Array:
+    """(a + b) / 2, rounding half away from zero; integers in, int64 out.
+
+    Source: gemmlowp fixedpoint.h, RoundingHalfSum.
+    """
+    return rounding_divide_by_pot(np.add(a, b, dtype=np.int64), 1)
 
 
 def saturating_rounding_doubling_high_mul_spec(a: int, b: int, bits: int = 32) -> int:
@@ -259,61 +287,6 @@ def preprocess_softmax_scaling(
             f"expected more than 2^-{31 - integer_bits}; calibrate the input's range again"
         )
     return quantize_multiplier_spec(real, rounding)
-
-
-def calculate_activation_range(activation: str) -> tuple[np.float32, np.float32]:
-    """The bounds of a fused activation on floats: RELU [0, FLT_MAX], RELU6 [0, 6], RELU_N1_TO_1 [-1, 1].
-
-    Errors: UnsupportedError for other than NONE, RELU, RELU6 and RELU_N1_TO_1.
-    Source: kernels/kernel_util.h, CalculateActivationRange.
-    """
-    largest = np.finfo(np.float32).max
-    bounds = _ACTIVATION_BOUNDS.get(activation)
-    if bounds is None:
-        raise UnsupportedError(
-            f"fused activation {activation} found, expected one of {', '.join(_ACTIVATION_BOUNDS)}"
-        )
-    lower, upper = bounds
-    return (
-        np.float32(-largest if lower is None else lower),
-        np.float32(largest if upper is None else upper),
-    )
-
-
-def calculate_activation_range_quantized(
-    activation: str, scale: float, zero_point: int, dtype: npt.DTypeLike = np.int8
-) -> tuple[int, int]:
-    """The bounds of a fused activation on integers: zero_point + round(bound / scale), within the dtype.
-
-    The division is in float32.
-    Errors: UnsupportedError as above; QuantizationError if a bound overflows int32.
-    Source: kernels/kernel_util.cc, CalculateActivationRangeQuantized.
-    """
-    calculate_activation_range(activation)
-    limits = np.iinfo(dtype)
-    lower, upper = _ACTIVATION_BOUNDS[activation]
-    quantized_lower = limits.min if lower is None else _quantized_bound(lower, scale, zero_point)
-    quantized_upper = limits.max if upper is None else _quantized_bound(upper, scale, zero_point)
-    return max(int(limits.min), quantized_lower), min(int(limits.max), quantized_upper)
-
-
-_ACTIVATION_BOUNDS: dict[str, tuple[float | None, float | None]] = {
-    "NONE": (None, None),
-    "RELU": (0.0, None),
-    "RELU_N1_TO_1": (-1.0, 1.0),
-    "RELU6": (0.0, 6.0),
-}
-
-
-def _quantized_bound(bound: float, scale: float, zero_point: int) -> int:
-    with np.errstate(all="ignore"):
-        quotient = round_half_away(np.float32(bound) / np.float32(scale))
-    if not -(2.0**31) <= float(quotient) <= 2.0**31:
-        raise QuantizationError(
-            f"fused activation: bound {bound} over scale {scale} exceeds int32; "
-            "expected a scale of at least 3e-9; calibrate the output's range again"
-        )
-    return zero_point + int(quotient)
 
 
 def _checked_shift(output_shift: ArrayLike, lowest: int, highest: int) -> npt.NDArray[Any]:

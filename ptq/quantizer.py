@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import QuantizationError, ShapeError
+from ptq.errors import QuantizationError, ShapeError, UnsupportedError
 from ptq.fixed_point import round_half_away, wrap_int32
 from ptq.graph import Array, Quantization
 
@@ -115,7 +115,7 @@ def quantize(x: Array, quantization: Quantization, dtype: npt.DTypeLike = np.int
 
 
 def dequantize(q: Array, quantization: Quantization) -> Array:
-    """The reals that integers stand for: scale * (q - zero_point) in float32, as the DEQUANTIZE kernel has it.
+    """The reals that integers stand for: scale * (q - zero_point), float32, as the DEQUANTIZE kernel does.
 
     q: integers, any shape; per-channel scales run along quantization.quantized_dimension.
     Source: internal/reference/dequantize.h, Dequantize (product in double) and PerChannelDequantize (float).
@@ -166,15 +166,48 @@ def quantize_weights(
     divide = formula == "mlir_dynamic_range"
     for block in _blocks(view.shape):
         channel_factor = factor[block[1]][:, np.newaxis]
-        # |y| stays below 127.5 (see _scale_and_factor), so nothing needs to be clipped
-        if divide:
-            y = view[block].astype(np.float64)
-            y /= channel_factor
-        else:
-            y = view[block] * channel_factor
+        # At most three roundings separate |y| from 127 or less, so it rounds to 127 at most: no clamp.
+        y = view[block] / channel_factor if divide else view[block] * channel_factor
         q[block] = round_half_away(y, out=y)
     zero_point = np.zeros(scale.size, np.int64)
     return q.reshape(w.shape), Quantization(scale, zero_point, 0 if axis is None else axis % w.ndim)
+
+
+def calculate_activation_range(activation: str) -> tuple[np.float32, np.float32]:
+    """The bounds of a fused activation on floats: RELU [0, FLT_MAX], RELU6 [0, 6], RELU_N1_TO_1 [-1, 1].
+
+    Errors: UnsupportedError for other than NONE, RELU, RELU6 and RELU_N1_TO_1.
+    Source: kernels/kernel_util.h, CalculateActivationRange.
+    """
+    largest = np.finfo(np.float32).max
+    bounds = _ACTIVATION_BOUNDS.get(activation)
+    if bounds is None:
+        raise UnsupportedError(
+            f"fused activation {activation} found, expected one of {', '.join(_ACTIVATION_BOUNDS)}"
+        )
+    lower, upper = bounds
+    return (
+        np.float32(-largest if lower is None else lower),
+        np.float32(largest if upper is None else upper),
+    )
+
+
+def calculate_activation_range_quantized(
+    activation: str, quantization: Quantization, dtype: npt.DTypeLike = np.int8
+) -> tuple[int, int]:
+    """The bounds of a fused activation on integers: zero_point + round(bound / scale), within the dtype.
+
+    The division is in float32.
+    Errors: UnsupportedError as above; QuantizationError if a bound overflows int32.
+    Source: kernels/kernel_util.cc, CalculateActivationRangeQuantized.
+    """
+    calculate_activation_range(activation)
+    limits = np.iinfo(dtype)
+    scale, zero_point = quantization.scale[0], int(quantization.zero_point[0])
+    lower, upper = _ACTIVATION_BOUNDS[activation]
+    quantized_lower = limits.min if lower is None else _quantized_bound(lower, scale, zero_point)
+    quantized_upper = limits.max if upper is None else _quantized_bound(upper, scale, zero_point)
+    return max(int(limits.min), quantized_lower), min(int(limits.max), quantized_upper)
 
 
 def max_error_lsb(x: Array, q: Array, quantization: Quantization) -> float:
@@ -200,6 +233,25 @@ def sqnr(reference: Array, approximation: Array) -> float:
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
 
 
+_ACTIVATION_BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "NONE": (None, None),
+    "RELU": (0.0, None),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+    "RELU6": (0.0, 6.0),
+}
+
+
+def _quantized_bound(bound: float, scale: np.float32, zero_point: int) -> int:
+    with np.errstate(all="ignore"):
+        quotient = round_half_away(np.float32(bound) / scale)
+    if not -(2.0**31) <= float(quotient) <= 2.0**31:
+        raise QuantizationError(
+            f"fused activation: bound {bound} over scale {scale} exceeds int32; "
+            "expected a scale of at least 3e-9; calibrate the output's range again"
+        )
+    return zero_point + int(quotient)
+
+
 def _scale_and_factor(bound: Array, formula: WeightFormula, per_tensor: bool) -> tuple[Array, Array]:
     """The float32 scale that goes into the file, and the divisor or factor that the formula applies."""
     if formula in ("mlir_dynamic_range", "mlir_full_integer"):
@@ -215,13 +267,13 @@ def _scale_and_factor(bound: Array, formula: WeightFormula, per_tensor: bool) ->
             f"weight formula '{formula}' found, expected one of {', '.join(WeightFormula.__args__)}"  # type: ignore[attr-defined]
         )
     with np.errstate(all="ignore"):
-        scale = bound / np.float32(127)
+        narrow_scale: Array = bound / np.float32(127)
         factor = np.float32(127) / bound
     # 127 / m overflows for m < 3.8e-37, where the C++ code is undefined: such channels become zeros here.
     factor = np.where(np.isfinite(factor), factor, np.float32(0))
     if per_tensor:
-        scale = np.where(bound == 0, np.float32(1), scale)
-    return scale, factor
+        narrow_scale = np.where(bound == 0, np.float32(1), narrow_scale)
+    return narrow_scale, factor
 
 
 def _as_outer_channels_inner(x: Array, axis: int | None, name: str) -> Array:
