@@ -1,0 +1,47 @@
+"""Whole files: reading one, and writing one so that nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from ptq.errors import InputError
+from ptq.format.flatbuffer import Chunk
+
+
+def read_file(path: str | os.PathLike[str], expected: str) -> bytes:
+    """The content of the file at `path`; InputError if there is none. `expected` says what it should be."""
+    try:
+        return Path(path).read_bytes()
+    except IsADirectoryError as error:
+        raise InputError(f"'{path}' is a directory, expected {expected}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}' cannot be read ({_reason(error)}); expected {expected}") from error
+
+
+def write_file(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> None:
+    """Write `chunks` to a new file and put it at `path` in one step; InputError, nothing left, if it fails."""
+    target = Path(path)
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp") if target.name else target
+    created = False
+    try:
+        if target.is_dir():
+            raise IsADirectoryError("it is a directory")
+        with open(temporary, "xb") as file:
+            created = True
+            file.writelines(chunks)
+        os.replace(temporary, target)
+        created = False
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"'{path}' cannot be written ({_reason(error)}); expected the path of a file in an existing directory"
+        ) from error
+    finally:
+        if created:
+            temporary.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
