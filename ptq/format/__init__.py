@@ -13,7 +13,8 @@ from ptq.graph import Graph
 def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Graph:
     """The graph of a `.tflite` file, given by its path or its bytes.
 
-    InputError if the path cannot be read; FormatError, GraphError or QuantizationError if the content is wrong.
+    InputError if the path cannot be read; FormatError, GraphError, QuantizationError or UnsupportedError if
+    the content is wrong.
     """
     if isinstance(source, str | os.PathLike):
         return read_model(read_file(source, "a .tflite file"))

@@ -22,7 +22,7 @@ def read_file(path: str | os.PathLike[str], expected: str) -> bytes:
 
 
 def write_file(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> None:
-    """Write `chunks` to a new file and put it at `path` in one step; InputError, nothing left, if it fails."""
+    """Write `chunks` to a new file and move it to `path`; InputError, and nothing left, if that fails."""
     target = Path(path)
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp") if target.name else target
     created = False
@@ -36,7 +36,7 @@ def write_file(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> None:
         created = False
     except (OSError, ValueError) as error:
         raise InputError(
-            f"'{path}' cannot be written ({_reason(error)}); expected the path of a file in an existing directory"
+            f"'{path}' cannot be written ({_reason(error)}); expected a file in a writable directory"
         ) from error
     finally:
         if created:

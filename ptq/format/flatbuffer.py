@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ptq.errors import FormatError, UnsupportedError
 
 Array = npt.NDArray[Any]
-Chunk = Union[bytes, bytearray, memoryview]
+Chunk = bytes | bytearray | memoryview
 
 LARGEST_FILE = 2**31 - 1
 """FlatBuffers' own limit: offsets are 32 bits, and other readers take them as signed."""
@@ -50,7 +50,7 @@ class Reader:
         self.budget = VISITS * self.size + 4096
         if self.size < 8:
             raise FormatError(
-                f"file of {self.size} bytes found, expected at least 8; it is {'cut off' if content else 'empty'}"
+                f"file of {self.size} bytes found, expected at least 8; it is empty or cut off"
             )
         if content[4:8] != identifier:
             raise FormatError(
@@ -104,7 +104,8 @@ class Reader:
         """The `size` bytes from position `start` on, as a read-only view uint8 [size] of the file."""
         if start < 0 or start + size > self.size:
             raise FormatError(
-                f"{size} bytes at byte {start} found, but the file has {self.size} bytes; it is cut off or damaged"
+                f"{size} bytes at byte {start} found, but the file has {self.size} bytes; "
+                "it is cut off or damaged"
             )
         self.charge(_OBJECT_COST + size)
         return self.bytes[start : start + size]
@@ -135,7 +136,7 @@ class Scalar(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Scalars to be written: a contiguous little-endian array [count], its elements at multiples of `align`."""
+    """Scalars to be written: a contiguous little-endian array [count], aligned to `align` bytes."""
 
     data: Array
     align: int = 1

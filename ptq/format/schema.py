@@ -2,8 +2,9 @@
 
 A decoded table is a dictionary of the fields that are present in the file, by name:
   numbers -> int, float, bool; enums -> the name of the value ("SAME"); strings -> str;
-  tables -> a dictionary; unions -> (name of the table, dictionary); vectors of tables -> a list of dictionaries;
-  vectors of numbers -> an array (a view of the file); vectors of enums -> a list of names.
+  tables -> a dictionary; unions -> (name of the table, dictionary);
+  vectors of tables -> a list of dictionaries; vectors of enums -> a list of names;
+  vectors of numbers -> an array (a view of the file).
 Presence is kept, even of a field that is written although it equals its default, so that
 `decode(encode(x)) == x`.
 """
@@ -60,10 +61,14 @@ def _entries(text: str) -> Iterator[tuple[str, list[str]]]:
 
 UNIONS = dict(_entries(schema_tables.UNIONS))
 ENUMS = {head.split(":")[0]: values for head, values in _entries(schema_tables.ENUMS)}
-ENUM_CODES = {
-    head.split(":")[0]: CODES[head.split(":")[1]] for head, _ in _entries(schema_tables.ENUMS)
-}
+ENUM_CODES = {head.split(":")[0]: CODES[head.split(":")[1]] for head, _ in _entries(schema_tables.ENUMS)}
 ENUM_VALUES = {enum: {name: i for i, name in enumerate(names)} for enum, names in ENUMS.items()}
+
+
+def _number(text: str, type_: str) -> int | float:
+    if type_ == "bool":
+        return text == "true"
+    return float(text or 0) if type_ in ("float", "double") else int(text or 0)
 
 
 def _field(text: str, slot: int) -> Field:
@@ -73,7 +78,7 @@ def _field(text: str, slot: int) -> Field:
     type_ = rest.strip("[]")
     if type_ in CODES:
         kind, code = "number", CODES[type_]
-        value: Any = default == "true" if type_ == "bool" else float(default or 0) if code in "fd" else int(default or 0)
+        value: Any = _number(default, type_)
     elif type_ in ENUMS:
         kind, code, value = "enum", ENUM_CODES[type_], default or ENUMS[type_][0]
     else:
@@ -141,7 +146,7 @@ def _decode_table(reader: flatbuffer.Reader, table: str, position: int, path: li
     for field in TABLES[table].values():
         path.append(field.name)
         if field.kind == "union":
-            _decode_union(reader, field, slots[field.slot], slots[field.slot + 1], values, path)
+            _decode_union(reader, field, slots, values, path)
         elif slots[field.slot]:
             values[field.name] = _decode_field(reader, field, slots[field.slot], path)
         path.pop()
@@ -182,8 +187,9 @@ def _decode_tables(
 
 
 def _decode_union(
-    reader: flatbuffer.Reader, field: Field, tag_at: int, value_at: int, values: dict[str, Any], path: list[str]
+    reader: flatbuffer.Reader, field: Field, slots: list[int], values: dict[str, Any], path: list[str]
 ) -> None:
+    tag_at, value_at = slots[field.slot : field.slot + 2]
     tag = reader.scalar(_TAG, tag_at) if tag_at else 0
     members = UNIONS[field.type]
     if tag >= len(members):

@@ -1,7 +1,7 @@
 """TensorFlow Lite's schema as data: every table, union and enum that a model file can contain.
 
-These are facts of `tflite/converter/schema/schema.fbs` (version 3d, Copyright The TensorFlow Authors, Apache-2.0),
-in its words and its order, so that the two can be compared by eye:
+These are facts of `tflite/converter/schema/schema.fbs` (version 3d, Copyright The TensorFlow Authors,
+Apache-2.0), in its words and its order, so that the two can be compared by eye:
   table:  name = field:type ..., a type as in the schema, [type] a vector, =x the default unless 0 or false,
           @n where the schema asks for elements at multiples of n bytes. The order gives the slot numbers;
           a union takes two slots, its tag and its value. Deprecated fields keep their slots.

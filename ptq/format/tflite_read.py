@@ -37,7 +37,8 @@ MAX_ELEMENTS = 2**62
 def read_model(content: bytes) -> Graph:
     """The graph that a `.tflite` file holds; constants are read-only views of `content`.
 
-    FormatError if the bytes are no such file, GraphError or QuantizationError if the graph contradicts itself.
+    FormatError if the bytes are no such file; GraphError or QuantizationError if the graph is inconsistent;
+    UnsupportedError for schema versions before 3.
     Source: `tflite/core/interpreter_builder.cc`, which reads the same fields for LiteRT.
     """
     reader = flatbuffer.Reader(content, schema.IDENTIFIER)
@@ -165,8 +166,8 @@ class _Model:
         if "custom_options" in table:
             op.extra["custom_options"] = table["custom_options"].tobytes()
         elif table.get("large_custom_options_offset", 0) > 1:
-            size = table.get("large_custom_options_size", 0)
-            op.extra["custom_options"] = self.reader.span(table["large_custom_options_offset"], size).tobytes()
+            start, size = table["large_custom_options_offset"], table.get("large_custom_options_size", 0)
+            op.extra["custom_options"] = self.reader.span(start, size).tobytes()
         return op
 
     def _signature(self, table: dict[str, Any]) -> Signature:
@@ -182,7 +183,7 @@ class _Model:
 def _operator_type(code: dict[str, Any]) -> str:
     # the first field is a byte and stays at 127 for the operators that came later
     new = schema.ENUM_VALUES["BuiltinOperator"][code.get("builtin_code", "ADD")]
-    value = max(code.get("deprecated_builtin_code", 0), new)
+    value: int = max(code.get("deprecated_builtin_code", 0), new)
     return schema.ENUMS["BuiltinOperator"][value]
 
 
@@ -210,7 +211,7 @@ def _shape(table: dict[str, Any], where: str) -> tuple[int, ...]:
     shape = tuple(sizes.tolist())
     if any(size < 0 for size in shape):
         raise FormatError(
-            f"{where}: negative size in shape {shape}; unknown sizes belong into shape_signature, with shape 1"
+            f"{where}: negative size in shape {shape}; unknown sizes stand in shape_signature and are 1 here"
         )
     if math.prod(size for size in shape if size) > MAX_ELEMENTS:
         raise FormatError(f"{where}: shape {shape} has more elements than can be addressed")

@@ -54,7 +54,7 @@ class _Model:
         if graph.signatures:
             table["signature_defs"] = [_signature(signature) for signature in graph.signatures]
         for data in extra.pop("unreferenced_buffers", []):
-            self.buffers.add(data)
+            self.buffers.add(data, shared=False)
         table["operator_codes"] = [_operator_code(*code) for code in self.codes]
         table["buffers"] = [{}, *({"data": data} for data in self.buffers.data)]
         return {**table, **extra}
@@ -176,7 +176,9 @@ def _options(op: Operator) -> dict[str, Any]:
 
 def _operator_code(type_: str, version: int, custom_code: str | None) -> dict[str, Any]:
     if type_ not in schema.ENUM_VALUES["BuiltinOperator"]:
-        raise GraphError(f"operator '{type_}' is not in the schema; custom operators are CUSTOM with a custom_code")
+        raise GraphError(
+            f"operator '{type_}' is not in the schema; a custom operator is CUSTOM and has a custom_code"
+        )
     value = schema.ENUM_VALUES["BuiltinOperator"][type_]
     table = {
         "deprecated_builtin_code": min(value, PLACEHOLDER_FOR_GREATER_OP_CODES),
