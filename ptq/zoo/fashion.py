@@ -43,7 +43,7 @@ def fashion_cnn_network(seed: int = 0) -> Network:
 
 
 def fashion_ds_cnn_network(seed: int = 0) -> Network:
-    """A depthwise-separable CNN in the manner of MobileNet: 27,402 weights, 2.3 million multiplications.
+    """A depthwise-separable CNN in the manner of MobileNet: 31,370 weights, 1.8 million multiplications.
 
     28x28x1 -> conv 32, stride 2 -> 14x14x32 -> separable 64 -> separable 128, stride 2 -> 7x7x128
     -> separable 128 -> global average -> dense 10; each convolution with batch norm and ReLU.
