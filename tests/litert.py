@@ -58,3 +58,19 @@ def assert_same_bits(found: Array, expected: Array, context: object = "") -> Non
             f"{context}: {np.sum(~same)} of {same.size} differ, first at {where}: "
             f"found {found[where]!r}, expected {expected[where]!r}"
         )
+
+
+def every_tensor_of_litert(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
+    """The value of every tensor, intermediate ones included, after LiteRT has run `graph`."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_content=ptq.format.dumps(graph),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    for details, value in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.set_tensor(details["index"], value)
+    interpreter.invoke()
+    return {d["index"]: interpreter.get_tensor(d["index"]) for d in interpreter.get_tensor_details()}

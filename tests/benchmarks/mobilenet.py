@@ -1,0 +1,142 @@
+"""Speed beside the peers, one thread, one run: `OPENBLAS_NUM_THREADS=1 python tests/benchmarks/mobilenet.py`.
+
+MobileNet-v1 1.0 224, built by hand with random weights. Needs the extra `peers`. The runs of the
+candidates are interleaved, so that a change of the machine's speed meets all of them; medians are printed,
+with each peer's time as a multiple of ptq's. Nothing is asserted: read the table.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter as LiteRT
+from ai_edge_litert.interpreter import OpResolverType
+
+import ptq
+from ptq.zoo.mobilenet import mobilenet_v1
+
+RESOLVERS = {
+    "LiteRT BUILTIN_REF": OpResolverType.BUILTIN_REF,
+    "LiteRT optimized": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    "LiteRT XNNPACK": OpResolverType.AUTO,
+}
+
+QUANTIZE = {
+    "ptq": """
+import ptq
+def whole():
+    converter = ptq.Converter.from_tflite(source)
+    converter.post_training_quantize = True
+    with open(target, "wb") as file:
+        file.write(converter.convert())
+""",
+    "ai-edge-quantizer": """
+from ai_edge_quantizer import quantizer, recipe
+def whole():
+    q = quantizer.Quantizer(source, recipe.dynamic_wi8_afp32())
+    q.quantize().export_model(target, overwrite=True)
+""",
+}
+
+MEASURE = """
+import resource, sys, time
+source, target = sys.argv[1:]
+{setup}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+times = []
+for _ in range(5):
+    start = time.perf_counter()
+    whole()
+    times.append(time.perf_counter() - start)
+print(sorted(times)[2], times[0], before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def litert_runner(content, resolver, image):
+    interpreter = LiteRT(model_content=content, experimental_op_resolver_type=resolver, num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    output = interpreter.get_output_details()[0]["index"]
+
+    def run():
+        interpreter.invoke()
+        return interpreter.get_tensor(output)
+
+    return run
+
+
+def ptq_runner(content, image):
+    interpreter = ptq.Interpreter(model_content=content)
+    return lambda: interpreter.run([image])[0]
+
+
+def interleaved_medians(runners, rounds):
+    times = {name: [] for name in runners}
+    for run in runners.values():
+        run()
+    for _ in range(rounds):
+        for name, run in runners.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def latency(title, content, image):
+    runners = {"ptq": ptq_runner(content, image)}
+    runners |= {name: litert_runner(content, resolver, image) for name, resolver in RESOLVERS.items()}
+    ours, reference = runners["ptq"](), runners["LiteRT BUILTIN_REF"]()
+    medians = interleaved_medians(runners, rounds=11)
+    print(f"\n{title}: largest difference to BUILTIN_REF {np.abs(ours - reference).max():.3g}")
+    for name, median in medians.items():
+        print(f"  {name:<20} {median * 1e3:8.1f} ms   {median / medians['ptq']:6.2f} x ptq's time")
+
+
+def quantizing(path):
+    print("\nquantizing, file to file (median of 5, first, memory before and at the peak)")
+    for name, setup in QUANTIZE.items():
+        code = MEASURE.format(setup=setup)
+        command = [sys.executable, "-c", code, str(path), str(path) + ".out"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        median, first, before, peak = map(float, result.stdout.split()[-4:])
+        print(f"  {name:<20} {median:6.3f} s  {first:6.3f} s  {before:6.0f} MB  {peak:6.0f} MB")
+
+
+def import_time():
+    for name in ("numpy", "ptq"):
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", f"import {name}"], check=True)
+            times.append(time.perf_counter() - start)
+        print(f"  whole process `import {name}`: {statistics.median(times):.3f} s")
+
+
+def main():
+    graph = mobilenet_v1()
+    image = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32)
+    converter = ptq.Converter.from_graph(graph)
+    float_content = converter.convert()
+    latency("float", float_content, image)
+    for recipe in ("current", "2018"):
+        converter.post_training_quantize, converter.recipe = True, recipe
+        content = converter.convert()
+        print(f"\n{len(float_content):,} bytes become {len(content):,}", end="")
+        latency(f"hybrid, recipe {recipe}", content, image)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float.tflite"
+        path.write_bytes(float_content)
+        quantizing(path)
+    print("\nimport")
+    import_time()
+
+
+if __name__ == "__main__":
+    main()

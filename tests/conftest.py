@@ -1,0 +1,26 @@
+"""What all tests share: the reference models beside a checkout, and the rule for missing peers."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+PEERS = ["ai_edge_litert", "flatbuffers", "tflite", "tensorflow", "ai_edge_quantizer"]
+
+
+def pytest_configure(config):
+    """In continuous integration a missing peer is an error: a skipped comparison shows nothing."""
+    missing = [name for name in PEERS if find_spec(name) is None]
+    if missing and os.environ.get("PTQ_REQUIRE_PEERS"):
+        raise pytest.UsageError(f"PTQ_REQUIRE_PEERS is set, but these are not installed: {missing}")
+
+
+@pytest.fixture
+def shared():
+    """The folder of reference models; tests that need it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder 'shared' with the reference models does not lie beside this checkout")
+    return SHARED

@@ -1,0 +1,75 @@
+"""The architecture as a test: who may import whom, what an import may cost, how large a file may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
+
+LAYERS = """
+    errors numerics graph operators
+    fixed_point fixed_point_math lookup_table quantizer gemm shapes build
+    kernels.call kernels.padding kernels.dynamic_range kernels.activation kernels.dense kernels.conv
+    kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
+    format.flatbuffer format.schema_tables format.schema format.files format.tflite_read format.tflite_write
+    format.directory format
+    interpreter
+    passes passes.report passes.fold passes.dynamic_range converter
+    zoo.layers zoo.network zoo.data zoo.fashion zoo.mobilenet zoo zoo.train
+    compare inspect terminal demo cli
+"""
+ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
+FACADES = {"ptq", "ptq.__main__"}
+LONGEST = 350
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_name(path):
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def imports_of(path):
+    """The ptq modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("ptq"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ptq"):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in ORDER else node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_imports_only_from_layers_above_it(path):
+    name = module_name(path)
+    if name in FACADES:
+        return
+    assert name in ORDER, f"{name} has no place in the list of layers"
+    wrong = [i for i in imports_of(path) if i in FACADES or ORDER[i] >= ORDER[name]]
+    assert not wrong, f"{name} imports {wrong}, which come later in the list of layers"
+
+
+def test_every_layer_exists():
+    assert set(ORDER) <= {module_name(path) for path in MODULES}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_is_short_enough_to_read(path):
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+def test_import_needs_numpy_alone():
+    code = (
+        "import sys, ptq; third = {m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names);"
+        "print(sorted(m for m in third if not m.startswith('_')))"
+    )
+    loaded = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False)
+    if loaded.returncode:  # without site-packages NumPy may be out of reach: then with them
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    extra = set(ast.literal_eval(loaded.stdout)) - {"numpy", "ptq", "sitecustomize", "usercustomize"}
+    assert not {name for name in extra if "editable" not in name and "distutils" not in name}
