@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ptq.format.directory import is_saved_model, load_directory, save_directory
 from ptq.format.files import read_file, write_file
 from ptq.format.tflite_read import read_model
 from ptq.format.tflite_write import model_chunks
@@ -31,4 +32,4 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     write_file(path, model_chunks(graph))
 
 
-__all__ = ["dumps", "load", "save"]
+__all__ = ["dumps", "is_saved_model", "load", "load_directory", "save", "save_directory"]

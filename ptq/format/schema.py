@@ -106,6 +106,11 @@ TABLES: dict[str, dict[str, Field]] = {
 }
 TABLES.update({name: {} for name in schema_tables.EMPTY_TABLES.split()})
 
+WIDTHS = {
+    name: sum(2 if field.kind == "union" else 1 for field in fields.values()) for name, fields in TABLES.items()
+}
+"""The number of slots of each table."""
+
 
 def defaults(table: str) -> dict[str, Any]:
     """Every field of `table` with the schema's default; None for vectors, strings and tables."""
@@ -134,7 +139,7 @@ def decode(reader: flatbuffer.Reader, table: str = "Model") -> dict[str, Any]:
 
 def _decode_table(reader: flatbuffer.Reader, table: str, position: int, path: list[str]) -> dict[str, Any]:
     slots = reader.slots(position)
-    width = _width(table)
+    width = WIDTHS[table]
     for slot, start in enumerate(slots[width:], width):
         if start:
             raise FormatError(
@@ -151,11 +156,6 @@ def _decode_table(reader: flatbuffer.Reader, table: str, position: int, path: li
             values[field.name] = _decode_field(reader, field, slots[field.slot], path)
         path.pop()
     return values
-
-
-def _width(table: str) -> int:
-    """The number of slots of a table."""
-    return sum(2 if field.kind == "union" else 1 for field in TABLES[table].values())
 
 
 def _decode_field(reader: flatbuffer.Reader, field: Field, position: int, path: list[str]) -> Any:

@@ -7,7 +7,6 @@ operator uses, and the difference between a field that is absent and one that is
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,23 +14,12 @@ import numpy.typing as npt
 
 from ptq.errors import FormatError, UnsupportedError
 from ptq.format import flatbuffer, schema
-from ptq.graph import DTYPES, Graph, Operator, Quantization, Signature, Tensor
+from ptq.format.elements import byte_count, check_graph, check_shape
+from ptq.graph import Graph, Operator, Quantization, Signature, Tensor
 
 Array = npt.NDArray[Any]
 
 SCHEMA_VERSION = 3
-
-BITS = {
-    **{name: 8 * dtype.itemsize for name, dtype in DTYPES.items()},
-    "INT4": 4, "UINT4": 4, "INT2": 2, "BFLOAT16": 16, "FLOAT8_E4M3FN": 8, "FLOAT8_E5M2": 8,
-}  # fmt: skip
-"""Bits per element. Types below eight bits are packed; STRING, RESOURCE and VARIANT have no fixed size."""
-
-MAX_RANK = 32
-"""The most dimensions that every supported NumPy can hold."""
-
-MAX_ELEMENTS = 2**62
-"""Beyond this, sizes in bytes would no longer fit 64 bits."""
 
 
 def read_model(content: bytes) -> Graph:
@@ -49,6 +37,7 @@ def read_model(content: bytes) -> Graph:
             "write the file again with a converter from 2018 or later"
         )
     graph = _Model(reader, model).graph()
+    check_graph(graph)
     graph.validate()
     return graph
 
@@ -128,7 +117,7 @@ class _Model:
     def _tensor(self, table: dict[str, Any], computed: bool) -> Tensor:
         name = table.get("name", "")
         where = f"tensor '{name}'"
-        tensor = Tensor(name, _shape(table, where), table.get("type", "FLOAT32"))
+        tensor = Tensor(name, _shape(table, name), table.get("type", "FLOAT32"))
         tensor.is_variable = table.get("is_variable", False)
         if "shape_signature" in table:
             tensor.shape_signature = tuple(table["shape_signature"].tolist())
@@ -204,17 +193,9 @@ def _names(table: dict[str, Any], name: str, key: str) -> dict[str, int]:
     return dict(pairs)
 
 
-def _shape(table: dict[str, Any], where: str) -> tuple[int, ...]:
-    sizes = table.get("shape", np.zeros(0, np.int32))
-    if sizes.size > MAX_RANK:
-        raise FormatError(f"{where}: {sizes.size} dimensions found, expected at most {MAX_RANK}")
-    shape = tuple(sizes.tolist())
-    if any(size < 0 for size in shape):
-        raise FormatError(
-            f"{where}: negative size in shape {shape}; unknown sizes stand in shape_signature and are 1 here"
-        )
-    if math.prod(size for size in shape if size) > MAX_ELEMENTS:
-        raise FormatError(f"{where}: shape {shape} has more elements than can be addressed")
+def _shape(table: dict[str, Any], name: str) -> tuple[int, ...]:
+    shape = tuple(table["shape"].tolist()) if "shape" in table else ()
+    check_shape(name, shape)
     return shape
 
 
@@ -233,11 +214,10 @@ def _quantization(table: dict[str, Any]) -> Quantization:
 
 def _constant(data: Array, tensor: Tensor, where: str) -> Array:
     """The elements of a constant as an array of its shape, or as raw bytes where NumPy has no such type."""
-    if tensor.type in BITS:
-        expected = (tensor.size * BITS[tensor.type] + 7) // 8
-        if data.size != expected:
-            raise FormatError(
-                f"{where}: {data.size} bytes of data found, but shape {tensor.shape} of {tensor.type} needs "
-                f"{expected}; the file is damaged"
-            )
+    expected = byte_count(tensor)
+    if expected is not None and data.size != expected:
+        raise FormatError(
+            f"{where}: {data.size} bytes of data found, but shape {tensor.shape} of {tensor.type} needs "
+            f"{expected}; the file is damaged"
+        )
     return data if tensor.dtype is None else data.view(tensor.dtype).reshape(tensor.shape)

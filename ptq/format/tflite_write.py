@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ptq.errors import GraphError
 from ptq.format import flatbuffer, schema
+from ptq.format.elements import check_graph
 from ptq.format.tflite_read import SCHEMA_VERSION
 from ptq.graph import Graph, Operator, Quantization, Signature, Tensor
 from ptq.operators import OPTIONS
@@ -27,6 +28,7 @@ def model_chunks(graph: Graph) -> list[flatbuffer.Chunk]:
 
     GraphError if the graph contradicts itself or holds what the schema has no place for.
     """
+    check_graph(graph)
     graph.validate()
     return flatbuffer.serialize(schema.encode("Model", _Model().table(graph)), schema.IDENTIFIER)
 
