@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ptq.build import Builder
 from ptq.errors import UnsupportedError
 from ptq.graph import Graph, Tensor
@@ -34,11 +36,14 @@ def to_graph(network: Network, name: str, image_shape: tuple[int, int, int] = (2
 
 def _add(builder: Builder, layer: Layer, x: Tensor) -> Tensor:
     name, values = layer.name, {**layer.parameters, **layer.statistics}
+    # convolutions get a bias of zeros: LiteRT refuses to run CONV_2D without one (kernels/conv.cc, Prepare)
     match layer:
         case Conv2D():
-            return builder.conv2d(x, values["weights"], None, layer.stride, layer.padding, name=name)
+            weights, zeros = values["weights"], np.zeros(len(values["weights"]), np.float32)
+            return builder.conv2d(x, weights, zeros, layer.stride, layer.padding, name=name)
         case DepthwiseConv2D():
-            return builder.depthwise_conv2d(x, values["weights"], None, layer.stride, layer.padding, name=name)
+            weights, zeros = values["weights"], np.zeros(values["weights"].shape[3], np.float32)
+            return builder.depthwise_conv2d(x, weights, zeros, layer.stride, layer.padding, name=name)
         case BatchNorm():
             return builder.batch_norm(x, **values, epsilon=layer.epsilon, name=name)
         case ReLU():
@@ -51,4 +56,4 @@ def _add(builder: Builder, layer: Layer, x: Tensor) -> Tensor:
             return builder.reshape(x, (-1, x.size), name=name)
         case Dense():
             return builder.fully_connected(x, values["weights"], values["bias"], name=name)
-    raise UnsupportedError(f"layer '{name}': {type(layer).__name__} found, expected a layer of ptq.zoo.layers")
+    raise UnsupportedError(f"layer '{name}': {type(layer).__name__} found, expected one of ptq.zoo.layers")

@@ -41,10 +41,10 @@ def mobilenet_v1(alpha: float = 1.0, resolution: int = 224, classes: int = 1001,
     # pixels spread evenly over -1..1 have mean 0 and variance 1/3
     x = builder.conv2d(x, *_weights((channels, 3, 3, 3), rng, 0, 1 / 3), 2, activation="RELU6", name="conv_0")
     for number, (outputs, stride) in enumerate(BLOCKS, 1):
-        depthwise = _weights((1, 3, 3, channels), rng)
-        x = builder.depthwise_conv2d(x, *depthwise, stride, activation="RELU6", name=f"conv_{number}_depthwise")
-        pointwise = _weights((_width(outputs, alpha), 1, 1, channels), rng)
-        x = builder.conv2d(x, *pointwise, activation="RELU6", name=f"conv_{number}_pointwise")
+        name, depthwise = f"conv_{number}_depthwise", _weights((1, 3, 3, channels), rng)
+        x = builder.depthwise_conv2d(x, *depthwise, stride, activation="RELU6", name=name)
+        name, pointwise = f"conv_{number}_pointwise", _weights((_width(outputs, alpha), 1, 1, channels), rng)
+        x = builder.conv2d(x, *pointwise, activation="RELU6", name=name)
         channels = _width(outputs, alpha)
     x = builder.average_pool2d(x, resolution // 32, name="average_pool")
     x = builder.conv2d(x, *_weights((classes, 1, 1, channels), rng), name="logits")
