@@ -71,15 +71,18 @@ def asymmetric_parameters(
     dtype: npt.DTypeLike = np.int8,
     narrow_range: bool = False,
     axis: int = 0,
+    float_scale: bool = True,
 ) -> Quantization:
     """Scale and zero_point for a range that need not be centred: scale = (max - min) / (qmax - qmin).
 
     The range is first made to include 0, and one narrower than 1e-6 is widened by 1e-6 on both sides.
     The zero point is qmin - min / scale or qmax - max / scale, whichever adds less rounding error, then
-    nudged to an integer in [qmin, qmax], so that the real 0 is represented exactly. All in float64.
+    nudged to an integer in [qmin, qmax], so that the real 0 is represented exactly. All in float64, but
+    with float_scale, as today's converter has it (`legacy_float_scale`), the scale is computed in float32,
+    and the zero point of a full range is qmin - min / scale, rounded to float32 before it is nudged.
     minimum, maximum: finite floats, scalar or [channels]; `axis` is then the quantized dimension.
     Source: converter quantization_utils.h, ConvertStatsToQDQs; FakeQuantSupport.cc,
-    getNudgedScaleAndZeroPoint.
+    getNudgedScaleAndZeroPoint; quantization_utils.cc, DownCastScale.
     """
     low, high = _checked_range(minimum, maximum)
     low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
@@ -87,9 +90,13 @@ def asymmetric_parameters(
     low, high = np.where(narrow, low - _NEAR_ZERO, low), np.where(narrow, high + _NEAR_ZERO, high)
     limits = np.iinfo(dtype)
     lowest, highest = float(limits.min) + (1 if narrow_range else 0), float(limits.max)
-    scale = (high - low) / (highest - lowest)
+    scale: Array = (high - low) / (highest - lowest)
     from_low_is_better = abs(lowest) + np.abs(low / scale) < abs(highest) + np.abs(high / scale)
-    zero_point = np.where(from_low_is_better, lowest - low / scale, highest - high / scale)
+    zero_point: Array = np.where(from_low_is_better, lowest - low / scale, highest - high / scale)
+    if float_scale:
+        scale = (high.astype(np.float32) - low.astype(np.float32)) / np.float32(highest - lowest)
+        if lowest != -highest:
+            zero_point = (lowest - low / scale.astype(np.float64)).astype(np.float32)
     nudged = round_half_away(np.clip(zero_point, lowest, highest)).astype(np.int64)
     return Quantization(scale.astype(np.float32), nudged, axis)
 
