@@ -459,10 +459,10 @@ def test_sqnr():
 # --- TensorFlow's converters ----------------------------------------------------------------------------
 
 
-def dense_weights() -> np.ndarray:
-    """Dense 1200 x 1500 in TensorFlow Lite's order, a sixth of the rows made of ties."""
+def dense_weights(axis: int | None) -> np.ndarray:
+    """Dense 1200 x 1500 in TensorFlow Lite's order, a sixth of the rows made of ties of their scale."""
     w = np.random.default_rng(11).normal(0, 0.05, (1500, 1200)).astype(F)
-    w[::6] = tie_rows(250, 1200, seed=12)
+    w[::6] = tie_rows(250, 1200, 12) if axis == 0 else tie_rows(1, 250 * 1200, 12).reshape(250, 1200)
     return w
 
 
@@ -502,7 +502,7 @@ def test_weights_equal_those_of_tensorflows_converter(formula, axis):
             converter.representative_dataset = lambda: iter([[np.ones((1, w.shape[1]), F)]])
             converter.experimental_new_quantizer = not formula.startswith("legacy")
 
-    w = dense_weights()
+    w = dense_weights(axis)
     model = converted(w, configure)
     graph = model.Subgraphs(0)
     tensors = [graph.Tensors(i) for i in range(graph.TensorsLength())]
