@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import ShapeError
+from ptq.shapes import window_size
 
 Array = npt.NDArray[Any]
 Pair = tuple[int, int]
@@ -35,18 +36,8 @@ def window(size: int, kernel: int, stride: int, dilation: int, padding: str) -> 
 
     Raises ShapeError if no position of the window fits or stride, kernel or dilation is not positive.
     """
-    if min(kernel, stride, dilation) < 1:
-        raise ShapeError(
-            f"sliding window: kernel {kernel}, stride {stride}, dilation {dilation} found; "
-            "expected positive numbers"
-        )
+    out = window_size(size, kernel, stride, dilation, padding)
     extent = (kernel - 1) * dilation + 1
-    if padding == "SAME":
-        out = -(-size // stride)
-    elif padding == "VALID":
-        out = (size + stride - extent) // stride
-    else:
-        raise ShapeError(f"sliding window: padding {padding!r} found, expected 'SAME' or 'VALID'")
     if out < 1:
         raise ShapeError(
             f"sliding window: {extent} elements do not fit into {size}; use padding SAME or a larger input"

@@ -1,0 +1,178 @@
+"""The interpreter's contract: tf.lite's method names, every tensor readable, clear refusals."""
+
+import numpy as np
+import pytest
+
+import ptq
+from ptq.errors import GraphError, InputError, UnsupportedError
+from ptq.graph import Graph, Operator, Signature, Tensor
+
+
+def network(batch=-1):
+    b = ptq.Builder("net")
+    x = b.input("x", (batch, 3))
+    y = b.relu(b.fully_connected(x, np.eye(3, dtype=np.float32) * 2, np.array([1, 0, -1], np.float32)))
+    return b.finish(b.reshape(y, (-1, 3)))
+
+
+def test_the_method_names_of_tf_lite():
+    interpreter = ptq.Interpreter(model_content=ptq.dumps(network()))
+    interpreter.allocate_tensors()
+    (given,), (wanted,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.set_tensor(given["index"], np.array([[1, -2, 3]], np.float32))
+    interpreter.invoke()
+    assert interpreter.get_tensor(wanted["index"]).tolist() == [[3, 0, 5]]
+    assert given["dtype"] is np.float32
+    assert given["shape_signature"].tolist() == [-1, 3]
+    assert given["quantization"] == (0.0, 0)
+    assert len(interpreter.get_tensor_details()) == len(interpreter.graph.tensors)
+
+
+@pytest.mark.peers
+def test_details_have_the_fields_and_values_of_litert():
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    content = ptq.dumps(network())
+    ours, theirs = ptq.Interpreter(model_content=content), litert.Interpreter(model_content=content)
+    ours.allocate_tensors()
+    theirs.allocate_tensors()
+    for a, b in zip(ours.get_input_details(), theirs.get_input_details(), strict=True):
+        assert a.keys() == b.keys()
+        for key in ("name", "index", "dtype", "quantization"):
+            assert a[key] == b[key]
+        for key in ("shape", "shape_signature"):
+            assert np.array_equal(a[key], b[key])
+
+
+def test_every_intermediate_tensor_stays_readable_and_is_a_copy():
+    interpreter = ptq.Interpreter(graph=network())
+    interpreter.run([np.array([[1, -2, 3]], np.float32)])
+    dense = interpreter.graph.operators[0].outputs[0]
+    value = interpreter.get_tensor(dense)
+    assert value.tolist() == [[3, -4, 5]]
+    value[:] = 0
+    assert interpreter.get_tensor(dense).tolist() == [[3, -4, 5]]
+
+
+def test_run_resizes_the_batch_and_back():
+    interpreter = ptq.Interpreter(graph=network())
+    assert interpreter.run([np.zeros((5, 3), np.float32)])[0].shape == (5, 3)
+    assert interpreter.run([np.zeros((1, 3), np.float32)])[0].shape == (1, 3)
+
+
+def test_resizing_is_visible_before_invoke():
+    interpreter = ptq.Interpreter(graph=network())
+    interpreter.resize_tensor_input(interpreter.graph.inputs[0], (4, 3))
+    interpreter.allocate_tensors()
+    assert interpreter.get_output_details()[0]["shape"].tolist() == [4, 3]
+
+
+def test_a_fixed_batch_cannot_be_resized_by_accident():
+    interpreter = ptq.Interpreter(graph=network(batch=1))
+    with pytest.raises(InputError, match="signature"):
+        interpreter.run([np.zeros((5, 3), np.float32)])
+
+
+def test_hooks_see_each_operator():
+    interpreter = ptq.Interpreter(graph=network())
+    seen = []
+    interpreter.add_hook(lambda position, op, inputs, outputs: seen.append((position, op.type, outputs[0].shape)))
+    interpreter.run([np.zeros((2, 3), np.float32)])
+    assert seen == [(0, "FULLY_CONNECTED", (2, 3)), (1, "RELU", (2, 3)), (2, "RESHAPE", (2, 3))]
+
+
+def test_the_graph_that_was_given_is_not_changed():
+    graph = network()
+    before = graph.copy()
+    ptq.Interpreter(graph=graph).run([np.zeros((7, 3), np.float32)])
+    assert graph == before
+
+
+def test_signatures_run_by_name():
+    graph = network()
+    graph.signatures = [Signature("serve", {"image": graph.inputs[0]}, {"scores": graph.outputs[0]})]
+    interpreter = ptq.Interpreter(model_content=ptq.dumps(graph))
+    assert interpreter.get_signature_list() == {"serve": {"inputs": ["image"], "outputs": ["scores"]}}
+    result = interpreter.get_signature_runner("serve")(image=np.array([[1, -2, 3]], np.float32))
+    assert result["scores"].tolist() == [[3, 0, 5]]
+    with pytest.raises(InputError, match=r"expected \['image'\]"):
+        interpreter.get_signature_runner()(x=0)
+    with pytest.raises(InputError, match=r"expected one of \['serve'\]"):
+        interpreter.get_signature_runner("other")
+
+
+@pytest.mark.parametrize(
+    "value,message",
+    [
+        (np.zeros((1, 3)), r"dtype float64 found, expected float32"),
+        (np.zeros((1, 3), np.int8), r"dtype int8 found, expected float32"),
+        (np.zeros((1, 4), np.float32), r"shape \(1, 4\) found, expected \(1, 3\)"),
+    ],
+)
+def test_wrong_inputs_are_refused(value, message):
+    interpreter = ptq.Interpreter(graph=network())
+    interpreter.allocate_tensors()
+    with pytest.raises(InputError, match=message):
+        interpreter.set_tensor(interpreter.graph.inputs[0], value)
+
+
+def test_the_order_of_calls_is_checked():
+    interpreter = ptq.Interpreter(graph=network())
+    with pytest.raises(InputError, match="allocate_tensors"):
+        interpreter.invoke()
+    interpreter.allocate_tensors()
+    with pytest.raises(InputError, match="'x' has not been set"):
+        interpreter.invoke()
+    with pytest.raises(InputError, match="no value yet"):
+        interpreter.get_tensor(interpreter.graph.outputs[0])
+    with pytest.raises(InputError, match="not an input"):
+        interpreter.set_tensor(interpreter.graph.outputs[0], np.zeros((1, 3), np.float32))
+    with pytest.raises(InputError, match="tensor index 99"):
+        interpreter.get_tensor(99)
+    with pytest.raises(InputError, match="2 inputs found, expected 1"):
+        interpreter.run([0, 0])
+    with pytest.raises(InputError, match="exactly one of"):
+        ptq.Interpreter()
+
+
+def unary(type, **more):
+    graph = Graph([Tensor("x", (1, 3)), Tensor("y", (1, 3))], [Operator(type, [0], [1], **more)], [0], [1])
+    return graph
+
+
+@pytest.mark.parametrize("type,more", [("WHILE", {}), ("CUSTOM", {"custom_code": "Mine"}), ("FFT", {})])
+def test_unknown_operators_are_kept_in_files_but_refuse_to_run(type, more):
+    graph = unary(type, **more)
+    if type != "FFT":
+        assert [o.type for o in ptq.load(ptq.dumps(graph)).operators] == [type]
+    with pytest.raises(UnsupportedError, match=more.get("custom_code", type)):
+        ptq.Interpreter(graph=graph).run([np.zeros((1, 3), np.float32)])
+
+
+def test_a_shape_that_would_not_fit_into_memory_is_refused_before_it_is_computed():
+    b = ptq.Builder()
+    x = b.input("x", (1, 8))
+    graph = b.finish(b.pad(x, [[0, 0], [0, 8]]))
+    paddings = graph.tensors[graph.operators[0].inputs[1]]
+    paddings.data = np.array([[0, 0], [0, 2**30]], np.int32)
+    with pytest.raises(GraphError, match="at most 2147483648 bytes"):
+        ptq.Interpreter(graph=graph).run([np.zeros((1, 8), np.float32)])
+
+
+def test_numerics_are_an_argument():
+    b = ptq.Builder()
+    x = b.input("x", (1, 256))
+    rng = np.random.default_rng(0)
+    graph = b.finish(b.fully_connected(x, rng.normal(0, 1, (64, 256)).astype(np.float32)))
+    converter = ptq.Converter.from_graph(graph)
+    converter.post_training_quantize = True
+    content = converter.convert()
+    different = 0
+    for _ in range(20):
+        value = rng.normal(0, 1, (1, 256)).astype(np.float32)
+        outputs = [
+            ptq.Interpreter(model_content=content, numerics=n).run([value])[0]
+            for n in (ptq.LITERT_REFERENCE, ptq.PORTABLE)
+        ]
+        different += outputs[0].tobytes() != outputs[1].tobytes()
+    # about one row in four has a scale one unit in the last place apart
+    assert 0 < different < 20
