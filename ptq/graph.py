@@ -172,8 +172,8 @@ class Graph:
 
     def copy(self) -> Graph:
         """A graph that can be rewritten without touching this one; the weight arrays are shared."""
-        arrays = {id(t.data): t.data for g in [self, *self.subgraphs] for t in g.tensors if t.data is not None}
-        return _copy.deepcopy(self, dict(arrays))
+        weights = [t.data for g in (self, *self.subgraphs) for t in g.tensors if t.data is not None]
+        return _copy.deepcopy(self, {id(array): array for array in weights})
 
     def consumers(self, tensor: int) -> list[int]:
         """The indices of the operators that read `tensor`, in execution order."""

@@ -41,13 +41,13 @@ class Interpreter:
         graph: Graph | None = None,
         numerics: Numerics = LITERT_REFERENCE,
     ) -> None:
-        given = [source for source in (model_path, model_content, graph) if source is not None]
-        if len(given) != 1:
+        sources = [source for source in (model_path, model_content) if source is not None]
+        if len(sources) + (graph is not None) != 1:
             raise InputError(
-                f"Interpreter: {len(given)} models found; expected exactly one of model_path, "
-                "model_content and graph"
+                f"Interpreter: {len(sources) + (graph is not None)} models found; expected exactly one of "
+                "model_path, model_content and graph"
             )
-        self.graph = graph.copy() if graph is not None else load(given[0])
+        self.graph = graph.copy() if graph is not None else load(sources[0])
         self.graph.validate()
         self.numerics = numerics
         self._hooks: list[Hook] = []

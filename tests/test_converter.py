@@ -59,7 +59,7 @@ def test_full_integer_options_are_refused_not_ignored(graph, name):
 
 
 def test_a_misspelt_option_is_refused_not_ignored(graph):
-    with pytest.raises(InputError, match="post_training_quantise.*expected one of"):
+    with pytest.raises(InputError, match=r"post_training_quantise.*expected one of"):
         ptq.Converter.from_graph(graph).post_training_quantise = True
 
 

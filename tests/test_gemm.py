@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptq.gemm import FLOAT32_EXACT, LARGEST_OPERAND, ExactWeights, im2col, integer_matmul, integer_matmul_loops
+from ptq.gemm import (
+    FLOAT32_EXACT,
+    LARGEST_OPERAND,
+    ExactWeights,
+    im2col,
+    integer_matmul,
+    integer_matmul_loops,
+)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(0, 40), st.integers(1, 6))

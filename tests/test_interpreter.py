@@ -75,7 +75,7 @@ def test_a_fixed_batch_cannot_be_resized_by_accident():
 def test_hooks_see_each_operator():
     interpreter = ptq.Interpreter(graph=network())
     seen = []
-    interpreter.add_hook(lambda position, op, inputs, outputs: seen.append((position, op.type, outputs[0].shape)))
+    interpreter.add_hook(lambda position, op, _, outputs: seen.append((position, op.type, outputs[0].shape)))
     interpreter.run([np.zeros((2, 3), np.float32)])
     assert seen == [(0, "FULLY_CONNECTED", (2, 3)), (1, "RELU", (2, 3)), (2, "RESHAPE", (2, 3))]
 

@@ -131,7 +131,7 @@ def _wants_int8(operator: Operator, index: int, recipe: Recipe) -> bool:
 
 
 def _quantized(tensor: Tensor, axis: int | None, recipe: Recipe) -> Tensor:
-    integers, quantization = quantize_weights(tensor.data, recipe.formula, axis, tensor.name)
+    integers, quantization = quantize_weights(np.asarray(tensor.data), recipe.formula, axis, tensor.name)
     return Tensor(
         tensor.name, tensor.shape, "INT8", integers, quantization, False, tensor.shape_signature, tensor.extra
     )

@@ -26,7 +26,7 @@ TAKES_ACTIVATION = frozenset(
 
 
 def simplify(graph: Graph) -> Graph:
-    """Fold constants, fold multiplications and additions into weights, fuse activations, drop what is unused."""
+    """Fold constants, fold products and sums into weights, fuse activations, drop what is unused."""
     result = graph.copy()
     fold_constants(result)
     while fold_one_affine(result):
@@ -51,7 +51,7 @@ def fold_constants(graph: Graph) -> None:
             kept.append(operator)
             continue
         outputs = [graph.tensors[i] for i in operator.outputs]
-        call = Call(operator, tensors, [t and t.data for t in tensors], outputs)
+        call = Call(operator, tensors, [None if t is None else t.data for t in tensors], outputs)
         for tensor, value in zip(
             outputs, kernels.evaluate(call, f"operator {position} ({operator.type})"), strict=True
         ):
