@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 LAYERS = """
     errors numerics graph operators
     fixed_point fixed_point_math lookup_table quantizer gemm shapes build
-    kernels.call kernels.padding kernels.dynamic_range kernels.activation kernels.dense kernels.conv
+    kernels.call kernels.padding kernels.dynamic_range kernels.libm kernels.activation kernels.dense kernels.conv
     kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
     format.flatbuffer format.schema_tables format.schema format.files format.tflite_read format.tflite_write
     format.directory format

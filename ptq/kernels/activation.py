@@ -1,0 +1,216 @@
+"""Activations on float32: the clamps that other operators fuse, and the operators RELU to SOFTMAX.
+
+Zeros, NaN and infinities come out as in the reference: max(bound, x) gives x where both are equal (so
+-0 stays -0; processors other than x86 may give +0 there) and NaN where x is NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import ShapeError, UnsupportedError
+from ptq.kernels.call import Call, Kernel
+from ptq.kernels.libm import expf, tanhf
+from ptq.quantizer import calculate_activation_range
+
+Array = npt.NDArray[Any]
+F = np.float32
+
+BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "NONE": (None, None),
+    "RELU": (0, None),
+    "RELU6": (0, 6),
+    "RELU_N1_TO_1": (-1, 1),
+}
+"""Where each activation clamps; None stands for no bound."""
+
+
+def clamp_float(x: Array, activation: str = "NONE", out: Array | None = None) -> Array:
+    """min(max(x, lower), upper), as kernels with a fused activation end.                           (Q7)
+
+    NONE: [-FLT_MAX, FLT_MAX]; RELU: [0, FLT_MAX]; RELU6: [0, 6]; RELU_N1_TO_1: [-1, 1]. An infinity
+    becomes FLT_MAX even for NONE; NaN stays. x: float32, any shape; `out` may be x itself.
+    Errors: UnsupportedError for another activation.
+    Source: `tflite/kernels/kernel_util.h`, CalculateActivationRange; `internal/common.h`,
+    ActivationFunctionWithMinMax.
+    """
+    lower, upper = calculate_activation_range(activation)
+    clamped: Array = np.maximum(lower, x, out=out)
+    return np.minimum(upper, clamped, out=clamped)
+
+
+def activate_float(x: Array, activation: str = "NONE", out: Array | None = None) -> Array:
+    """The activation alone, without the bounds of float: NONE changes nothing.                     (Q7)
+
+    This is what hybrid FULLY_CONNECTED and the recurrent operators apply. x: float32, any shape; `out`
+    may be x itself. TANH is Eigen's rational function. Errors: UnsupportedError for SIGN_BIT.
+    Source: `tflite/kernels/internal/tensor_utils.h`, ApplyActivationToVector.
+    """
+    if activation == "TANH":
+        return _store(eigen_tanh(x), out)
+    if activation not in BOUNDS:
+        raise UnsupportedError(
+            f"fused activation {activation} found, expected one of {', '.join(BOUNDS)} and TANH"
+        )
+    lower, upper = BOUNDS[activation]
+    if lower is None:
+        return _store(x, out)
+    activated: Array = np.maximum(F(lower), x, out=out)
+    return activated if upper is None else np.minimum(F(upper), activated, out=activated)
+
+
+def relu_float(x: Array) -> Array:
+    """output = max(0, x). Any shape, float32.
+
+    Source: `tflite/kernels/internal/optimized/optimized_ops.h`, Relu (which the reference uses too).
+    """
+    return activate_float(x, "RELU")
+
+
+def relu6_float(x: Array) -> Array:
+    """output = min(max(0, x), 6). Any shape, float32. Source: `reference/reference_ops.h`, Relu6."""
+    return activate_float(x, "RELU6")
+
+
+def relu_n1_to_1_float(x: Array) -> Array:
+    """output = min(max(-1, x), 1). Any shape, float32. Source: `reference/reference_ops.h`, Relu1."""
+    return activate_float(x, "RELU_N1_TO_1")
+
+
+def logistic_float(x: Array) -> Array:
+    """output = 1 / (1 + e^-x); e^x below -9, 1 above 16.6. Any shape, float32.
+
+    Source: `tflite/kernels/internal/reference/logistic.h`, Logistic.
+    """
+    lower, upper = F(-9), F(16.619047164916992188)
+    power = expf(np.where(x < lower, x, -x))
+    with np.errstate(over="ignore"):
+        result = F(1) / (F(1) + power)
+    np.copyto(result, power, where=x < lower)
+    np.copyto(result, F(1), where=x > upper)
+    return result
+
+
+def tanh_float(x: Array) -> Array:
+    """output = tanh x. Any shape, float32. Source: `tflite/kernels/internal/reference/tanh.h`, Tanh."""
+    return tanhf(x)
+
+
+def softmax_float(x: Array, beta: float = 1.0) -> Array:
+    """output = e^(beta * (x - max)) / sum of the same, along the last axis.                       (Q10)
+
+    x: float32, at least one dimension; the result has its shape. The sum runs in order, in float32. A row
+    with NaN or +infinity gives NaN, as does one of -infinity alone. Errors: ShapeError for a scalar.
+    Source: `tflite/kernels/internal/reference/softmax.h`, Softmax.
+    """
+    if not x.ndim:
+        raise ShapeError("SOFTMAX: a scalar found, expected at least one dimension")
+    with np.errstate(all="ignore"):
+        largest = x.max(axis=-1, keepdims=True, initial=np.finfo(F).min)
+        power = expf((x - largest) * F(beta))
+        total = sequential_sum(power.reshape(-1, x.shape[-1]).T)
+        return power / total.reshape(largest.shape)
+
+
+def sequential_sum(terms: Array) -> Array:
+    """0 + terms[0] + terms[1] + ..., each sum rounded to float32, as a loop in C adds.
+
+    terms: float32 [K, N]; returns float32 [N]. (np.sum along the axis that is contiguous in memory adds in
+    pairs, with another rounding; along the first axis of a contiguous matrix it adds row by row.)
+    """
+    count, width = terms.shape
+    if not count:
+        return np.zeros(width, F)
+    if width == 1:
+        total: Array = np.add.accumulate(terms, axis=0)[-1] + F(0)
+        return total
+    total = np.add.reduce(np.ascontiguousarray(terms), axis=0, initial=F(0))
+    return total
+
+
+_TANH_NUMERATOR = [F(c) for c in (1.394553628e-8, 2.102733560e-5, 3.520756727e-3, 1.340216100e-1)]
+_TANH_DENOMINATOR = [
+    F(c) for c in (8.015776984e-7, 3.326951409e-4, 2.597254514e-2, 4.673548340e-1, 1.0)
+]  # fmt: skip
+
+
+def eigen_tanh(x: Array) -> Array:
+    """tanh as Eigen approximates it: x + x^3 P(x^2) over Q(x^2), with x clamped to +-7.9.
+
+    x: float32, any shape. Every operation rounds to float32 (builds with FMA differ in the last place).
+    Source: Eigen, `GenericPacketMathFunctions.h`, ptanh_float; spec of `tensor_utils` activations.
+    """
+    limit = F(7.90738964080810547)
+    clamped = np.minimum(np.maximum(x, -limit), limit)
+    square = clamped * clamped
+    numerator = np.full_like(square, _TANH_NUMERATOR[0])
+    for coefficient in _TANH_NUMERATOR[1:]:
+        numerator = numerator * square + coefficient
+    denominator = np.full_like(square, _TANH_DENOMINATOR[0])
+    for coefficient in _TANH_DENOMINATOR[1:]:
+        denominator = denominator * square + coefficient
+    result: Array = (square * clamped * numerator + clamped) / denominator
+    return result
+
+
+def _store(x: Array, out: Array | None) -> Array:
+    if out is None or out is x:
+        return x
+    np.copyto(out, x)
+    return out
+
+
+# --- for the registry -----------------------------------------------------------------------------
+
+
+def float_input(call: Call, position: int = 0) -> Array:
+    """An input that must be float32; UnsupportedError if it is of another type."""
+    value = call.array(position)
+    if value.dtype != np.float32:
+        raise UnsupportedError(
+            f"{call.operator.type}: input {position} of dtype {value.dtype} found, expected float32"
+        )
+    return value
+
+
+def relu_op(call: Call) -> list[Array]:
+    """RELU: inputs (x)."""
+    return [relu_float(float_input(call))]
+
+
+def relu6_op(call: Call) -> list[Array]:
+    """RELU6: inputs (x)."""
+    return [relu6_float(float_input(call))]
+
+
+def relu_n1_to_1_op(call: Call) -> list[Array]:
+    """RELU_N1_TO_1: inputs (x)."""
+    return [relu_n1_to_1_float(float_input(call))]
+
+
+def logistic_op(call: Call) -> list[Array]:
+    """LOGISTIC: inputs (x)."""
+    return [logistic_float(float_input(call))]
+
+
+def tanh_op(call: Call) -> list[Array]:
+    """TANH: inputs (x)."""
+    return [tanh_float(float_input(call))]
+
+
+def softmax_op(call: Call) -> list[Array]:
+    """SOFTMAX: inputs (x), option beta."""
+    return [softmax_float(float_input(call), call.options["beta"])]
+
+
+FLOAT: dict[str, Kernel] = {
+    "RELU": relu_op,
+    "RELU6": relu6_op,
+    "RELU_N1_TO_1": relu_n1_to_1_op,
+    "LOGISTIC": logistic_op,
+    "TANH": tanh_op,
+    "SOFTMAX": softmax_op,
+}

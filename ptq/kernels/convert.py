@@ -1,0 +1,70 @@
+"""QUANTIZE and DEQUANTIZE: between real numbers and the integers that stand for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import GraphError, UnsupportedError
+from ptq.graph import Quantization
+from ptq.kernels.call import Call, Kernel
+from ptq.quantizer import dequantize, quantize
+
+Array = npt.NDArray[Any]
+
+INTEGERS = (np.int8, np.uint8, np.int16)
+"""The dtypes that real numbers are quantized to."""
+
+
+def quantize_float(x: Array, quantization: Quantization, dtype: npt.DTypeLike = np.int8) -> Array:
+    """q = clip(round(x / scale) + zero_point), halves away from zero.                              (Q2)
+
+    x: float32, any shape; scale and zero point per tensor, or per channel along quantized_dimension.
+    dtype: int8, uint8 or int16. The quotient is a float32 division; where int32 does not hold it (or it is
+    NaN) it becomes -2^31 and the sum wraps. Errors: UnsupportedError for another dtype.
+    Source: `tflite/kernels/internal/reference/quantize.h`, AffineQuantize and PerChannelQuantize.
+    """
+    if x.dtype != np.float32 or np.dtype(dtype) not in INTEGERS:
+        raise UnsupportedError(
+            f"QUANTIZE: {x.dtype} to {np.dtype(dtype)} found, expected float32 to int8, uint8 or int16"
+        )
+    return quantize(x, quantization, dtype)
+
+
+def dequantize_float(q: Array, quantization: Quantization | None = None) -> Array:
+    """x = scale * (q - zero_point), float32; a float16 is widened.                                 (Q1)
+
+    q: int8, uint8 or int16, any shape, or float16 (then without quantization).
+    Errors: UnsupportedError for another dtype; GraphError if integers come without a scale.
+    Source: `tflite/kernels/internal/reference/dequantize.h`, Dequantize and PerChannelDequantize.
+    """
+    if q.dtype == np.float16:
+        return q.astype(np.float32)
+    if q.dtype not in INTEGERS:
+        raise UnsupportedError(f"DEQUANTIZE: {q.dtype} found, expected int8, uint8, int16 or float16")
+    if quantization is None:
+        raise GraphError("DEQUANTIZE: integers without scale and zero point found; convert the model again")
+    return dequantize(q, quantization)
+
+
+# --- for the registry -----------------------------------------------------------------------------
+
+
+def quantize_op(call: Call) -> list[Array]:
+    """QUANTIZE: inputs (x); the output tensor says how."""
+    output = call.output_tensors[0]
+    if output.quantized is None or output.dtype is None:
+        raise GraphError(f"QUANTIZE: output '{output.name}' ({output.type}) has no scale; expected one")
+    return [quantize_float(call.array(0), output.quantized, output.dtype)]
+
+
+def dequantize_op(call: Call) -> list[Array]:
+    """DEQUANTIZE: inputs (q); its tensor says how. A constant is converted once."""
+    tensor = call.tensors[0]
+    quantization = tensor.quantized if tensor is not None else None
+    return [call.remember("reals", lambda: dequantize_float(call.array(0), quantization), position=0)]
+
+
+FLOAT: dict[str, Kernel] = {"QUANTIZE": quantize_op, "DEQUANTIZE": dequantize_op}
