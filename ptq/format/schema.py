@@ -107,7 +107,8 @@ TABLES: dict[str, dict[str, Field]] = {
 TABLES.update({name: {} for name in schema_tables.EMPTY_TABLES.split()})
 
 WIDTHS = {
-    name: sum(2 if field.kind == "union" else 1 for field in fields.values()) for name, fields in TABLES.items()
+    name: sum(2 if field.kind == "union" else 1 for field in fields.values())
+    for name, fields in TABLES.items()
 }
 """The number of slots of each table."""
 

@@ -101,7 +101,7 @@ class _Buffers:
 
     def __init__(self) -> None:
         self.data: list[Array] = []
-        self.places: dict[tuple[int, int], int] = {}
+        self.places: dict[tuple[int, int], tuple[int, Array]] = {}
         self.heads: dict[tuple[int, bytes], int] = {}
         self.digests: dict[bytes, int] = {}
 
@@ -116,8 +116,9 @@ class _Buffers:
         if not shared:
             return self._append(raw)
         if place not in self.places:
-            self.places[place] = self._find(raw)
-        return self.places[place]
+            # the array is kept with its address, which nothing else may come to have meanwhile
+            self.places[place] = (self._find(raw), raw)
+        return self.places[place][0]
 
     def _find(self, raw: Array) -> int:
         head = (raw.size, raw[:64].tobytes())
