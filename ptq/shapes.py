@@ -180,7 +180,8 @@ def _reshape(operator: Operator, tensors: Inputs) -> Shape:
 
 def _squeeze(operator: Operator, tensors: Inputs) -> Shape:
     tensor = _input(operator, tensors, 0)
-    wanted = operator.options.get("squeeze_dims") or ()
+    dimensions = operator.options.get("squeeze_dims")
+    wanted = () if dimensions is None else tuple(int(axis) for axis in dimensions)
     axes = squeezed_axes(tensor.shape, wanted)
     if axes is None:
         _refuse(operator, tensor, f"shape {tensor.shape}", f"size 1 in the dimensions {tuple(wanted)}")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ptq.errors import ShapeError
 from ptq.gemm import ExactWeights, im2col, integer_matmul
-from ptq.kernels.activation import activate_float
+from ptq.kernels.activation import clamp_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.dynamic_range import quantize_rows
 from ptq.kernels.padding import Pair, Window, pad_image, window
@@ -69,7 +69,7 @@ def conv2d_float(
         if bias is not None:
             out += bias
         # clamp
-        activate_float(out, activation, out=out)
+        clamp_float(out, activation, out=out)
 
     for image, result in zip(input, output, strict=True):
         # accumulate
@@ -118,7 +118,7 @@ def conv2d_hybrid(
             if bias is not None:
                 out += bias
             # clamp
-            activate_float(out, activation, out=out)
+            clamp_float(out, activation, out=out)
 
         # accumulate
         _convolve(centred, result, filter, geometry, [_exact_product(matrix) for matrix in weights], finish)

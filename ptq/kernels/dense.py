@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ptq.errors import QuantizationError, ShapeError
 from ptq.gemm import ExactWeights, integer_matmul
-from ptq.kernels.activation import activate_float
+from ptq.kernels.activation import activate_float, clamp_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.dynamic_range import DynamicRows, quantize_rows
 from ptq.numerics import LITERT_REFERENCE, Numerics
@@ -41,7 +41,7 @@ def fully_connected_float(
     if bias is not None:
         output += bias
     # clamp
-    return _shaped(activate_float(output, activation), input, keep_num_dims)
+    return _shaped(clamp_float(output, activation, out=output), input, keep_num_dims)
 
 
 def fully_connected_hybrid(
@@ -81,7 +81,7 @@ def fully_connected_hybrid(
     if bias is not None:
         output += bias
     # clamp
-    return _shaped(activate_float(output, activation), input, keep_num_dims)
+    return _shaped(activate_float(output, activation, out=output), input, keep_num_dims)
 
 
 def prepare(weights: Array, numerics: Numerics) -> ExactWeights:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import ShapeError
-from ptq.kernels.activation import activate_float
+from ptq.kernels.activation import clamp_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.conv import Geometry, geometry_options
 from ptq.kernels.dynamic_range import quantize_rows
@@ -52,7 +52,7 @@ def depthwise_conv2d_float(
         if bias is not None:
             result += bias
         # clamp
-        activate_float(result, activation, out=result)
+        clamp_float(result, activation, out=result)
     return output
 
 
@@ -89,7 +89,7 @@ def depthwise_conv2d_hybrid(
         if bias is not None:
             result += bias
         # clamp
-        activate_float(result, activation, out=result)
+        clamp_float(result, activation, out=result)
     return output
 
 
