@@ -1,5 +1,7 @@
 """Whole models: the reference models, our files of them, and the runtime beside us."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from litert import every_tensor_of_litert, run_litert
@@ -13,6 +15,7 @@ pytestmark = pytest.mark.peers
 
 MODELS = ["resnet8_cifar10_float", "mobilenet_v1_0.25_224_float", "toycar_autoencoder_float"]
 RECIPES = ["current", "2018"]
+UNCLAMPED = {"fused_activation_function": "NONE"}
 
 
 def float_graph(shared, name):
@@ -30,35 +33,48 @@ def quantized(graph, recipe):
     return ptq.load(converter.convert())
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_float_models_agree_to_float_rounding(shared, name):
+def graph_of(shared, name, recipe):
     graph = float_graph(shared, name)
-    x = random_input(graph)
-    ours, theirs = ptq.Interpreter(graph=graph).run([x])[0], run_litert(graph, [x])[0]
-    # Only the order of summation differs. A first-order bound through the layers would be vacuous; the
-    # difference is measured (1.2e-6 at most) and stated with the room that another BLAS may need.
-    assert np.abs(ours - theirs).max() <= 2e-5 * np.abs(theirs).max()
+    return graph if recipe == "float" else quantized(graph, recipe)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["float", *RECIPES])
 @pytest.mark.parametrize("name", MODELS)
-def test_every_hybrid_operator_of_our_files_is_bit_equal_on_the_runtime_s_own_inputs(shared, name, recipe):
-    graph = quantized(float_graph(shared, name), recipe)
-    x = random_input(graph)
-    theirs = every_tensor_of_litert(graph, [x])
-    compared = 0
+def test_every_operator_on_the_runtime_s_own_inputs(shared, name, recipe):
+    """Bit-equal, but for the float matrix products, whose order of summation is free (bound as derived)."""
+    graph = graph_of(shared, name, recipe)
+    theirs = every_tensor_of_litert(graph, [random_input(graph)])
     for operator in graph.operators:
         tensors = [graph.tensors[i] if i >= 0 else None for i in operator.inputs]
-        if kernels.arithmetic(operator, tensors) != "hybrid":
-            continue
         inputs = [t.data if t is not None and t.is_constant else theirs.get(i)
                   for i, t in zip(operator.inputs, tensors, strict=True)]  # fmt: skip
         outputs = [graph.tensors[i] for i in operator.outputs]
         call = Call(operator, tensors, inputs, outputs, LITERT_REFERENCE)
         (ours,) = kernels.evaluate(call, operator.type)
-        assert ours.tobytes() == theirs[operator.outputs[0]].tobytes()
-        compared += 1
-    assert compared > 0
+        reference = theirs[operator.outputs[0]]
+        product = operator.type in ("CONV_2D", "FULLY_CONNECTED")
+        if product and kernels.arithmetic(operator, tensors) == "float":
+            call.inputs = [None if value is None else np.abs(value) for value in inputs]
+            call.operator = replace(operator, options={**operator.options, **UNCLAMPED})
+            (magnitude,) = kernels.evaluate(call, operator.type)
+            bound = (inputs[1][0].size + 2) * 2.0**-23 * magnitude.astype(np.float64)
+            assert np.all(np.abs(ours.astype(np.float64) - reference) <= bound), operator
+        else:
+            assert ours.tobytes() == reference.tobytes(), operator
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_float_models_end_to_end(shared, name):
+    """What the different orders of summation add up to over a whole model.
+
+    A bound through all layers would be vacuous. Measured over five inputs, relative to the largest output:
+    8.4e-7 (resnet8), 6.4e-6 (mobilenet, 28 layers), 3.6e-7 (toycar); the limit says "rounding, no mistake".
+    """
+    graph = float_graph(shared, name)
+    for seed in range(5):
+        x = random_input(graph, seed)
+        ours, theirs = ptq.Interpreter(graph=graph).run([x])[0], run_litert(graph, [x])[0]
+        assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
