@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from ptq.errors import GraphError, InputError
 from ptq.graph import ABSENT, DTYPES, Array, Graph, Operator, Quantization, Tensor, type_of
+from ptq.operators import OPTIONS
 from ptq.shapes import infer_shapes
 
 Value = Tensor | npt.ArrayLike
@@ -44,7 +45,8 @@ class Builder:
     # --- tensors ----------------------------------------------------------------------------------
 
     def input(
-        self, name: str, shape: Sequence[int], type: str = "FLOAT32", quantization: Quantization | None = None
+        self, name: str, shape: Sequence[int], type: str = "FLOAT32",
+        quantization: Quantization | None = None
     ) -> Tensor:
         """A tensor that is fed; a first dimension of -1 stands for a batch size that may change (1 now)."""
         signature = tuple(int(size) for size in shape)
@@ -68,32 +70,26 @@ class Builder:
         return tensor
 
     def op(
-        self,
-        type: str,
-        inputs: Sequence[Value | None],
-        options: dict[str, Any] | None = None,
-        options_type: str | None = None,
-        version: int = 1,
-        *,
-        roles: Sequence[str] = (),
-        output_type: str | None = None,
-        output_shape: Sequence[int] | None = None,
-        quantization: Quantization | None = None,
-        name: str | None = None,
+        self, type: str, inputs: Sequence[Value | None], options: dict[str, Any] | None = None,
+        version: int = 1, *, options_type: str | None = None, roles: Sequence[str] = (),
+        output_type: str | None = None, output_shape: Sequence[int] | None = None,
+        quantization: Quantization | None = None, name: str | None = None
     ) -> Tensor:
         """Any operator with one output; the methods below are this one with the options filled in.
 
         inputs: tensors, arrays, or None for an absent optional input. roles: how constants are named.
+        options: those that differ from the schema's defaults. options_type: for operators ptq does not know.
         output_type: that of the first input unless given. output_shape: inferred unless given; an operator
         that ptq does not know needs it. Raises ShapeError if the inputs do not fit the operator.
         """
         label = self._unique(name or type.lower())
         roles = [*roles, *(f"input_{i}" for i in range(len(roles), len(inputs)))]
+        table, defaults = OPTIONS.get(type, (None, {}))
         tensors = [self._tensor(value, f"{label}/{role}") for value, role in zip(inputs, roles, strict=False)]
         while tensors and tensors[-1] is None:  # TensorFlow Lite's CONV_2D takes two inputs or three, not -1
             tensors.pop()
         read = [ABSENT if tensor is None else self._find(tensor) for tensor in tensors]
-        operator = Operator(type, read, [], options or {}, options_type, version)
+        operator = Operator(type, read, [], {**defaults, **(options or {})}, options_type or table, version)
         shape = tuple(output_shape) if output_shape is not None else infer_shapes(operator, tensors)[0]
         first = next(t for t in tensors if t is not None)
         output = Tensor(label, shape, output_type or first.type, quantization=quantization)
@@ -112,41 +108,24 @@ class Builder:
     # --- layers with weights ----------------------------------------------------------------------
 
     def conv2d(
-        self,
-        x: Tensor,
-        filter: Value,
-        bias: Value | None = None,
-        stride: Pair = 1,
-        padding: str = "SAME",
-        activation: str = "NONE",
-        dilation: Pair = 1,
-        name: str | None = None,
+        self, x: Tensor, filter: Value, bias: Value | None = None, stride: Pair = 1,
+        padding: str = "SAME", activation: str = "NONE", dilation: Pair = 1, name: str | None = None
     ) -> Tensor:
-        """CONV_2D; filter [outputs, height, width, inputs / groups], bias [outputs]."""
-        options = {
-            **_geometry(padding, stride, activation),
-            **_dilation(dilation),
-            "quantized_bias_type": "FLOAT32",
-        }
-        grouped = np.shape(_data(filter))[-1:] != x.shape[-1:]
+        """CONV_2D; filter [outputs, height, width, inputs / groups], bias [outputs], 0 if not given."""
+        options = {**_geometry(padding, stride, activation), **_dilation(dilation)}
+        shape = _shape(filter)
+        grouped = shape[-1:] != x.shape[-1:]
         roles = ("input", "filter", "bias")
         version = 6 if grouped else 1
-        inputs = [x, filter, bias]
-        return self.op("CONV_2D", inputs, options, "Conv2DOptions", version, roles=roles, name=name)
+        inputs = [x, filter, _zeros(*shape[:1]) if bias is None else bias]
+        return self.op("CONV_2D", inputs, options, version, roles=roles, name=name)
 
     def depthwise_conv2d(
-        self,
-        x: Tensor,
-        filter: Value,
-        bias: Value | None = None,
-        stride: Pair = 1,
-        padding: str = "SAME",
-        activation: str = "NONE",
-        dilation: Pair = 1,
-        name: str | None = None,
+        self, x: Tensor, filter: Value, bias: Value | None = None, stride: Pair = 1,
+        padding: str = "SAME", activation: str = "NONE", dilation: Pair = 1, name: str | None = None
     ) -> Tensor:
-        """DEPTHWISE_CONV_2D; filter [1, height, width, channels * multiplier], bias likewise."""
-        outputs = (np.shape(_data(filter)) or (0,))[-1]
+        """DEPTHWISE_CONV_2D; filter [1, height, width, channels * multiplier], bias likewise, 0 if not given."""
+        outputs = (0, *_shape(filter))[-1]
         options = {
             **_geometry(padding, stride, activation),
             "depth_multiplier": outputs // max(x.shape[-1], 1) if x.shape else 0,
@@ -154,40 +133,23 @@ class Builder:
         }
         roles = ("input", "filter", "bias")
         version = 1 if _pair(dilation) == (1, 1) else 2
-        inputs, table = [x, filter, bias], "DepthwiseConv2DOptions"
-        return self.op("DEPTHWISE_CONV_2D", inputs, options, table, version, roles=roles, name=name)
+        inputs = [x, filter, _zeros(outputs) if bias is None else bias]
+        return self.op("DEPTHWISE_CONV_2D", inputs, options, version, roles=roles, name=name)
 
     def fully_connected(
-        self,
-        x: Tensor,
-        weights: Value,
-        bias: Value | None = None,
-        activation: str = "NONE",
-        keep_num_dims: bool = False,
-        name: str | None = None,
+        self, x: Tensor, weights: Value, bias: Value | None = None, activation: str = "NONE",
+        keep_num_dims: bool = False, name: str | None = None
     ) -> Tensor:
         """FULLY_CONNECTED; weights [outputs, inputs], bias [outputs]; x is seen as rows of `inputs`."""
-        options = {
-            "fused_activation_function": activation,
-            "weights_format": "DEFAULT",
-            "keep_num_dims": keep_num_dims,
-            "asymmetric_quantize_inputs": False,
-            "quantized_bias_type": "FLOAT32",
-        }
+        options = {"fused_activation_function": activation, "keep_num_dims": keep_num_dims}
         version = 6 if bias is None else 5 if keep_num_dims else 1
         roles = ("input", "weights", "bias")
-        inputs, table = [x, weights, bias], "FullyConnectedOptions"
-        return self.op("FULLY_CONNECTED", inputs, options, table, version, roles=roles, name=name)
+        inputs = [x, weights, bias]
+        return self.op("FULLY_CONNECTED", inputs, options, version, roles=roles, name=name)
 
     def batch_norm(
-        self,
-        x: Tensor,
-        gamma: npt.ArrayLike,
-        beta: npt.ArrayLike,
-        mean: npt.ArrayLike,
-        variance: npt.ArrayLike,
-        epsilon: float = 1e-3,
-        name: str | None = None,
+        self, x: Tensor, gamma: npt.ArrayLike, beta: npt.ArrayLike, mean: npt.ArrayLike,
+        variance: npt.ArrayLike, epsilon: float = 1e-3, name: str | None = None
     ) -> Tensor:
         """Batch normalisation at inference, as MUL and ADD of constants, which a pass folds later.
 
@@ -204,30 +166,20 @@ class Builder:
     # --- pools and reductions ---------------------------------------------------------------------
 
     def average_pool2d(
-        self,
-        x: Tensor,
-        size: Pair,
-        stride: Pair | None = None,
-        padding: str = "VALID",
-        activation: str = "NONE",
-        name: str | None = None,
+        self, x: Tensor, size: Pair, stride: Pair | None = None, padding: str = "VALID",
+        activation: str = "NONE", name: str | None = None
     ) -> Tensor:
         """AVERAGE_POOL_2D over windows of `size`, which do not overlap unless `stride` is given."""
         options = _pool(size, stride, padding, activation)
-        return self.op("AVERAGE_POOL_2D", [x], options, "Pool2DOptions", name=name)
+        return self.op("AVERAGE_POOL_2D", [x], options, name=name)
 
     def max_pool2d(
-        self,
-        x: Tensor,
-        size: Pair,
-        stride: Pair | None = None,
-        padding: str = "VALID",
-        activation: str = "NONE",
-        name: str | None = None,
+        self, x: Tensor, size: Pair, stride: Pair | None = None, padding: str = "VALID",
+        activation: str = "NONE", name: str | None = None
     ) -> Tensor:
         """MAX_POOL_2D over windows of `size`, which do not overlap unless `stride` is given."""
         options = _pool(size, stride, padding, activation)
-        return self.op("MAX_POOL_2D", [x], options, "Pool2DOptions", name=name)
+        return self.op("MAX_POOL_2D", [x], options, name=name)
 
     def mean(
         self, x: Tensor, axes: int | Sequence[int], keep_dims: bool = False, name: str | None = None
@@ -235,13 +187,13 @@ class Builder:
         """MEAN over `axes`; mean(x, (1, 2)) is global average pooling."""
         axis = np.atleast_1d(np.array(axes, np.int32))
         options = {"keep_dims": keep_dims}
-        return self.op("MEAN", [x, axis], options, "ReducerOptions", roles=("input", "axis"), name=name)
+        return self.op("MEAN", [x, axis], options, roles=("input", "axis"), name=name)
 
     # --- activations ------------------------------------------------------------------------------
 
     def softmax(self, x: Tensor, beta: float = 1.0, name: str | None = None) -> Tensor:
         """SOFTMAX of beta * x over the last axis."""
-        return self.op("SOFTMAX", [x], {"beta": float(beta)}, "SoftmaxOptions", name=name)
+        return self.op("SOFTMAX", [x], {"beta": float(beta)}, name=name)
 
     def relu(self, x: Tensor, name: str | None = None) -> Tensor:
         """RELU: max(x, 0)."""
@@ -267,18 +219,18 @@ class Builder:
 
     def add(self, a: Tensor, b: Value, activation: str = "NONE", name: str | None = None) -> Tensor:
         """ADD: a + b, broadcast."""
-        options = {"fused_activation_function": activation, "pot_scale_int16": True}
-        return self.op("ADD", [a, _like(b, a)], options, "AddOptions", name=name)
+        options = {"fused_activation_function": activation}
+        return self.op("ADD", [a, _like(b, a)], options, name=name)
 
     def sub(self, a: Tensor, b: Value, activation: str = "NONE", name: str | None = None) -> Tensor:
         """SUB: a - b, broadcast."""
-        options = {"fused_activation_function": activation, "pot_scale_int16": True}
-        return self.op("SUB", [a, _like(b, a)], options, "SubOptions", name=name)
+        options = {"fused_activation_function": activation}
+        return self.op("SUB", [a, _like(b, a)], options, name=name)
 
     def mul(self, a: Tensor, b: Value, activation: str = "NONE", name: str | None = None) -> Tensor:
         """MUL: a * b, broadcast."""
         options = {"fused_activation_function": activation}
-        return self.op("MUL", [a, _like(b, a)], options, "MulOptions", name=name)
+        return self.op("MUL", [a, _like(b, a)], options, name=name)
 
     # --- movement ---------------------------------------------------------------------------------
 
@@ -287,22 +239,20 @@ class Builder:
         wanted = np.array(shape, np.int32).reshape(-1)
         options = {"new_shape": wanted.tolist()}
         roles = ("input", "shape")
-        return self.op(
-            "RESHAPE", [x, wanted], options, "ReshapeOptions",
-            roles=roles, quantization=x.quantization, name=name,
-        )  # fmt: skip
+        quantization = x.quantization
+        return self.op("RESHAPE", [x, wanted], options, roles=roles, quantization=quantization, name=name)
 
     def squeeze(self, x: Tensor, axes: Sequence[int] = (), name: str | None = None) -> Tensor:
         """SQUEEZE: without the given dimensions of size 1, or without all such dimensions."""
         options = {"squeeze_dims": [int(axis) for axis in axes]}
-        return self.op("SQUEEZE", [x], options, "SqueezeOptions", quantization=x.quantization, name=name)
+        return self.op("SQUEEZE", [x], options, quantization=x.quantization, name=name)
 
     def pad(self, x: Tensor, paddings: npt.ArrayLike, name: str | None = None) -> Tensor:
         """PAD with zeros; paddings [rank, 2] is how much goes before and after each dimension."""
         amounts = np.array(paddings, np.int32)
         roles = ("input", "paddings")
         return self.op(
-            "PAD", [x, amounts], {}, "PadOptions", roles=roles, quantization=x.quantization, name=name
+            "PAD", [x, amounts], roles=roles, quantization=x.quantization, name=name
         )
 
     def concatenation(self, values: Sequence[Value], axis: int = -1, name: str | None = None) -> Tensor:
@@ -311,17 +261,15 @@ class Builder:
         first = values[0] if values else None
         quantization = first.quantization if isinstance(first, Tensor) else None
         return self.op(
-            "CONCATENATION", values, options, "ConcatenationOptions", quantization=quantization, name=name
+            "CONCATENATION", values, options, quantization=quantization, name=name
         )
 
     def transpose(self, x: Tensor, order: Sequence[int], name: str | None = None) -> Tensor:
         """TRANSPOSE: dimension i of the output is dimension order[i] of x."""
         permutation = np.array(order, np.int32)
         roles = ("input", "permutation")
-        return self.op(
-            "TRANSPOSE", [x, permutation], {}, "TransposeOptions",
-            roles=roles, quantization=x.quantization, name=name,
-        )  # fmt: skip
+        quantization = x.quantization
+        return self.op("TRANSPOSE", [x, permutation], roles=roles, quantization=quantization, name=name)
 
     # --- conversion -------------------------------------------------------------------------------
 
@@ -331,12 +279,12 @@ class Builder:
         """QUANTIZE: real numbers to integers of one scale and zero point."""
         quantization = Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
         return self.op(
-            "QUANTIZE", [x], {}, "QuantizeOptions", output_type=type, quantization=quantization, name=name
+            "QUANTIZE", [x], output_type=type, quantization=quantization, name=name
         )
 
     def dequantize(self, x: Tensor, name: str | None = None) -> Tensor:
         """DEQUANTIZE: integers of a quantized tensor, or float16, to float32."""
-        return self.op("DEQUANTIZE", [x], {}, "DequantizeOptions", output_type="FLOAT32", name=name)
+        return self.op("DEQUANTIZE", [x], output_type="FLOAT32", name=name)
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
@@ -368,8 +316,13 @@ class Builder:
         return candidate
 
 
-def _data(value: Value) -> Any:
-    return np.empty(value.shape) if isinstance(value, Tensor) else value
+def _shape(value: Value) -> tuple[int, ...]:
+    return value.shape if isinstance(value, Tensor) else np.shape(value)
+
+
+def _zeros(*shape: int) -> Array:
+    """A bias that changes nothing: LiteRT's hybrid convolutions refuse to run without any."""
+    return np.zeros(shape, np.float32)
 
 
 def _like(value: Value, other: Tensor) -> Tensor | Array:
