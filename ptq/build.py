@@ -124,13 +124,11 @@ class Builder:
         self, x: Tensor, filter: Value, bias: Value | None = None, stride: Pair = 1,
         padding: str = "SAME", activation: str = "NONE", dilation: Pair = 1, name: str | None = None
     ) -> Tensor:
-        """DEPTHWISE_CONV_2D; filter [1, height, width, channels * multiplier], bias likewise, 0 if not given."""
+        """DEPTHWISE_CONV_2D; filter [1, height, width, channels * multiplier], bias alike or 0."""
         outputs = (0, *_shape(filter))[-1]
-        options = {
-            **_geometry(padding, stride, activation),
-            "depth_multiplier": outputs // max(x.shape[-1], 1) if x.shape else 0,
-            **_dilation(dilation),
-        }
+        multiplier = outputs // max(x.shape[-1], 1) if x.shape else 0
+        options = {**_geometry(padding, stride, activation), **_dilation(dilation)}
+        options["depth_multiplier"] = multiplier
         roles = ("input", "filter", "bias")
         version = 1 if _pair(dilation) == (1, 1) else 2
         inputs = [x, filter, _zeros(outputs) if bias is None else bias]
@@ -251,18 +249,14 @@ class Builder:
         """PAD with zeros; paddings [rank, 2] is how much goes before and after each dimension."""
         amounts = np.array(paddings, np.int32)
         roles = ("input", "paddings")
-        return self.op(
-            "PAD", [x, amounts], roles=roles, quantization=x.quantization, name=name
-        )
+        return self.op("PAD", [x, amounts], roles=roles, quantization=x.quantization, name=name)
 
     def concatenation(self, values: Sequence[Value], axis: int = -1, name: str | None = None) -> Tensor:
         """CONCATENATION along `axis`."""
         options = {"axis": int(axis), "fused_activation_function": "NONE"}
         first = values[0] if values else None
         quantization = first.quantization if isinstance(first, Tensor) else None
-        return self.op(
-            "CONCATENATION", values, options, quantization=quantization, name=name
-        )
+        return self.op("CONCATENATION", values, options, quantization=quantization, name=name)
 
     def transpose(self, x: Tensor, order: Sequence[int], name: str | None = None) -> Tensor:
         """TRANSPOSE: dimension i of the output is dimension order[i] of x."""
@@ -278,9 +272,7 @@ class Builder:
     ) -> Tensor:
         """QUANTIZE: real numbers to integers of one scale and zero point."""
         quantization = Quantization(np.array([scale], np.float32), np.array([zero_point], np.int64))
-        return self.op(
-            "QUANTIZE", [x], output_type=type, quantization=quantization, name=name
-        )
+        return self.op("QUANTIZE", [x], output_type=type, quantization=quantization, name=name)
 
     def dequantize(self, x: Tensor, name: str | None = None) -> Tensor:
         """DEQUANTIZE: integers of a quantized tensor, or float16, to float32."""

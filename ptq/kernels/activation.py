@@ -124,11 +124,12 @@ def sequential_sum(terms: Array) -> Array:
     count, width = terms.shape
     if not count:
         return np.zeros(width, F)
-    if width == 1:
-        total: Array = np.add.accumulate(terms, axis=0)[-1] + F(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if width == 1:
+            total: Array = np.add.accumulate(terms, axis=0)[-1] + F(0)
+            return total
+        total = np.add.reduce(np.ascontiguousarray(terms), axis=0, initial=F(0))
         return total
-    total = np.add.reduce(np.ascontiguousarray(terms), axis=0, initial=F(0))
-    return total
 
 
 _TANH_NUMERATOR = [F(c) for c in (1.394553628e-8, 2.102733560e-5, 3.520756727e-3, 1.340216100e-1)]

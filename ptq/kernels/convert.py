@@ -46,7 +46,8 @@ def dequantize_float(q: Array, quantization: Quantization | None = None) -> Arra
         raise UnsupportedError(f"DEQUANTIZE: {q.dtype} found, expected int8, uint8, int16 or float16")
     if quantization is None:
         raise GraphError("DEQUANTIZE: integers without scale and zero point found; convert the model again")
-    return dequantize(q, quantization)
+    with np.errstate(over="ignore"):
+        return dequantize(q, quantization)
 
 
 # --- for the registry -----------------------------------------------------------------------------

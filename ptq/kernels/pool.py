@@ -33,10 +33,10 @@ def average_pool2d_float(
     """
     rows, columns = _windows(x, filter_size, stride, padding)
     # accumulate
-    if rows.size * columns.size < filter_size[0] * filter_size[1]:
-        total = _sum_window_by_window(x, filter_size, stride, rows, columns)
-    else:
-        total = _sum_tap_by_tap(x, filter_size, stride, rows, columns)
+    few_windows = rows.size * columns.size < filter_size[0] * filter_size[1]
+    add = _sum_window_by_window if few_windows else _sum_tap_by_tap
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = add(x, filter_size, stride, rows, columns)
     # rescale
     vertical = _elements(x.shape[1], filter_size[0], stride[0], rows)
     horizontal = _elements(x.shape[2], filter_size[1], stride[1], columns)
