@@ -1,0 +1,247 @@
+"""The command line: convert, run, inspect, compare, demo.
+
+Exit status: 0; 1 for what the user can mend (one line on standard error); 2 for wrong usage; 130 after
+Ctrl-C and 141 if the reader of the output went away, as shells count those.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptq.errors import PtqError
+from ptq.terminal import printable
+
+if TYPE_CHECKING:
+    from ptq.graph import Array, Graph
+
+EPILOG = "Every command explains itself: ptq COMMAND --help. A first look: ptq demo"
+INTERRUPTED, READER_GONE = 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; `argv` without the program's name, default `sys.argv[1:]`. Returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows fewer letters than a file
+    try:
+        arguments = parser().parse_args(argv)
+        arguments.command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whatever is still buffered goes nowhere; else Python complains about it while it shuts down
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except (PtqError, OSError, MemoryError) as error:
+        print(f"ptq: error: {printable(str(error) or 'out of memory')}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ptq: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    about = "TensorFlow Lite's post-training quantization as readable, bit-exact NumPy."
+    top = argparse.ArgumentParser("ptq", description=about, epilog=EPILOG, allow_abbrev=False)
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_convert(commands)
+    _add_run(commands)
+    _add_inspect(commands)
+    _add_compare(commands)
+    return top
+
+
+class _Version(argparse.Action):
+    """--version; reading the installed metadata takes time that no other command should spend."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"ptq {version('ptq')}")
+        except PackageNotFoundError:
+            print("ptq, version unknown: run from a source tree that is not installed")
+        parser.exit()
+
+
+def _command(commands: Any, name: str, run: Any, about: str, epilog: str = "") -> argparse.ArgumentParser:
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + ".", epilog=epilog, allow_abbrev=False
+    )
+    sub.set_defaults(command=run, usage_error=sub.error)
+    return sub
+
+
+def _add_demo(commands: Any) -> None:
+    about = "quantize a shipped image classifier and show what it costs and saves"
+    sub = _command(commands, "demo", _demo, about)
+    sub.add_argument("-o", "--output", metavar="DIR", default="ptq-demo", help="for the files (ptq-demo)")
+    sub.add_argument("--images", metavar="N", type=int, default=2000, help="test images, 1 to 2000 (2000)")
+
+
+def _add_convert(commands: Any) -> None:
+    about = "convert a float model, with int8 weights if wanted"
+    sub = _command(commands, "convert", _convert, about)
+    sub.add_argument("model", help="a float .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="the .tflite file to write")
+    sub.add_argument(
+        "--post-training-quantize", action="store_true", help="int8 weights, for hybrid arithmetic"
+    )
+    sub.add_argument(
+        "--recipe",
+        help="current: a scale for each output channel, as TensorFlow's converter does today (default); "
+        "2018: a scale for each tensor, as its first release did",
+    )
+    sub.add_argument("--verbose", action="store_true", help="a line for each operator, however many")
+
+
+def _add_run(commands: Any) -> None:
+    about = "run a model on given or random inputs and show its outputs"
+    sub = _command(commands, "run", _run, about)
+    sub.add_argument("model", help="a .tflite file, or a directory saved by ptq.save_directory")
+    _add_inputs(sub)
+    sub.add_argument(
+        "-o", "--output", metavar="FILE.npy",
+        help="save the output; with several outputs FILE_0.npy, FILE_1.npy, ...",
+    )  # fmt: skip
+    sub.add_argument("--top", metavar="K", type=int, default=5, help="how many of the largest values (5)")
+
+
+def _add_inspect(commands: Any) -> None:
+    about = "show a model's inputs and outputs, operators, tensors, quantization and bytes"
+    sub = _command(commands, "inspect", _inspect, about)
+    sub.add_argument("model", help="a .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("--verbose", action="store_true", help="names in full, however wide the table becomes")
+
+
+def _add_compare(commands: Any) -> None:
+    about = "run two models on the same inputs and find where their tensors part"
+    epilog = (
+        "max error: the largest |a - b|. SQNR: 10 log10(sum a^2 / sum (a - b)^2), in dB; 20 dB is noise with "
+        "a hundredth of the signal's power. Two operators are named: the first whose outputs are not "
+        "bit-identical, and the first whose SQNR is below the threshold. Tensors are matched by name, else "
+        "by order where operator and shape agree."
+    )
+    sub = _command(commands, "compare", _compare, about, epilog)
+    sub.add_argument("a", help="the reference: a .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("b", help="the model to judge, likewise")
+    _add_inputs(sub)
+    sub.add_argument("--threshold", metavar="DB", type=float, default=20.0, help="SQNR in dB (20)")
+    sub.add_argument("--verbose", action="store_true", help="names in full, however wide the table becomes")
+
+
+def _add_inputs(sub: argparse.ArgumentParser) -> None:
+    source = sub.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--input", metavar="FILE.npy", action="append", help="an input; once for each, in the model's order"
+    )
+    source.add_argument(
+        "--random", metavar="SEED", type=int,
+        help="inputs from NumPy's generator: floats normally distributed, quantized integers uniform, "
+        "other integers 0 or 1",
+    )  # fmt: skip
+
+
+# The commands import what they need themselves: --help and a usage error then cost nothing but Python.
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from ptq.demo import demo
+
+    print(demo(arguments.output, arguments.images))
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from ptq.converter import Converter
+    from ptq.format import save
+    from ptq.inspect import decision_table
+    from ptq.passes.dynamic_range import find_recipe
+    from ptq.terminal import table
+
+    if arguments.recipe is not None and not arguments.post_training_quantize:
+        arguments.usage_error("--recipe belongs to --post-training-quantize: give both or neither")
+    recipe = find_recipe(arguments.recipe or "current").name
+    source, target = Path(arguments.model), Path(arguments.output)
+    read = Converter.from_saved_model if source.is_dir() else Converter.from_tflite
+    converter = read(source)
+    converter.post_training_quantize, converter.recipe = arguments.post_training_quantize, recipe
+    save(converter.convert_to_graph(), target)
+    before, after = _size(source), target.stat().st_size
+    rows = [[arguments.model, f"{before:,}", "1"], [arguments.output, f"{after:,}", f"{after / before:.3f}"]]
+    print(table(["", "bytes", "ratio"], rows, {"bytes", "ratio"}, cut=""))
+    print()
+    print(decision_table(converter.report, arguments.verbose))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from ptq.arrays import save_arrays, value_text
+    from ptq.interpreter import Interpreter
+
+    graph, _ = _load(arguments.model)
+    interpreter = Interpreter(graph=graph)
+    inputs = _inputs(arguments, graph)
+    start = time.perf_counter()
+    outputs = interpreter.run(inputs)
+    seconds = time.perf_counter() - start
+    for position, (index, value) in enumerate(zip(graph.outputs, outputs, strict=True)):
+        print(value_text(f"output {position}", graph.tensors[index], value, arguments.top))
+    print(f"{len(graph.operators)} operators in {1000 * seconds:.1f} ms")
+    if arguments.output is not None:
+        for path in save_arrays(arguments.output, outputs):
+            print(f"saved {printable(str(path))}")
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from ptq.inspect import describe
+
+    graph, content = _load(arguments.model)
+    print(describe(graph, arguments.model, content, _columns(arguments)))
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from ptq.compare import compare
+    from ptq.terminal import wrapped
+
+    (a, _), (b, _) = _load(arguments.a), _load(arguments.b)
+    comparison = compare(a, b, _inputs(arguments, a), arguments.threshold)
+    print(wrapped(f"a: {arguments.a}"), wrapped(f"b: {arguments.b}"), sep="\n", end="\n\n")
+    print(comparison.text(_columns(arguments)))
+
+
+def _load(path: str) -> tuple[Graph, bytes | None]:
+    """A model and the bytes that it came from; None for a directory, which is no single file."""
+    from ptq.format import load, load_directory
+    from ptq.format.files import read_file
+
+    if Path(path).is_dir():
+        return load_directory(path), None
+    content = read_file(path, "a .tflite file")
+    try:
+        return load(content), content
+    except PtqError as error:
+        raise type(error)(f"'{path}': {error}") from error
+
+
+def _inputs(arguments: argparse.Namespace, graph: Graph) -> list[Array]:
+    from ptq.arrays import random_inputs, read_array
+
+    if arguments.random is not None:
+        return random_inputs(graph, arguments.random)
+    return [read_array(path) for path in arguments.input]
+
+
+def _columns(arguments: argparse.Namespace) -> int | None:
+    return 0 if arguments.verbose else None
+
+
+def _size(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else path.stat().st_size
