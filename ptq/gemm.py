@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +57,7 @@ class ExactWeights:
     def prepare(weights: Array) -> ExactWeights:
         """Split int8 weights [N, K] into as few blocks as the bound (Q7) allows."""
         weights_float = weights.astype(np.float32)
-        blocks = []
+        blocks: list[tuple[int, int, Array]] = []
         start, inner = 0, weights.shape[1]
         length = _block_length(weights_float)
         while start < inner or not blocks:
@@ -68,9 +69,9 @@ class ExactWeights:
 
 def _block_length(weights: Array) -> int:
     """The whole of K if the norms of these weights allow it, else what any int8 weights allow."""
-    norm = np.abs(weights).sum(axis=1, dtype=np.float64).max(initial=0)
+    norm = float(np.abs(weights).sum(axis=1, dtype=np.float64).max(initial=0))
     if norm * LARGEST_OPERAND <= FLOAT32_EXACT:
-        return max(weights.shape[1], 1)
+        return max(int(weights.shape[1]), 1)
     return FLOAT32_EXACT // (128 * LARGEST_OPERAND)
 
 
@@ -101,7 +102,7 @@ def im2col(
     extent_h, extent_w = (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
     out_h, out_w = (height - extent_h) // stride[0] + 1, (width - extent_w) // stride[1] + 1
     step_h, step_w, step_c = image.strides
-    patches = np.lib.stride_tricks.as_strided(
+    patches = as_strided(
         image,
         (out_h, out_w, kernel[0], kernel[1], channels),
         (step_h * stride[0], step_w * stride[1], step_h * dilation[0], step_w * dilation[1], step_c),

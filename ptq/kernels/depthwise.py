@@ -3,17 +3,19 @@
 Layouts: input [N, H, W, C]; filter [1, kernel_h, kernel_w, O] with O = C * multiplier, where output
 channel o = c * multiplier + m reads input channel c; bias [O]; output [N, h, w, O].
 
-There is no matrix product here. The taps of the filter are taken one after the other, each a product of
-a shifted image with one weight per channel, which is also the order in which the reference kernel adds:
-the float result is the reference's, bit for bit.
+There is no matrix product here: a tap of the filter is a shifted image times one weight per channel. In
+float the taps are added one after the other, which is also the reference kernel's order, so that the result
+is the reference's, bit for bit; integers are exact in any order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from ptq.errors import ShapeError
 from ptq.kernels.activation import clamp_float
@@ -25,7 +27,7 @@ from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
 
-CHUNK = 24_576
+CHUNK = 49_152
 """Elements of the output that all taps are applied to at once, so that they stay in the cache."""
 
 
@@ -47,7 +49,7 @@ def depthwise_conv2d_float(
     output = _allocate(input, filter, geometry)
     for image, result in zip(input, output, strict=True):
         # accumulate
-        _accumulate(image, result, filter[0], geometry)
+        _accumulate(image, result, filter[0], geometry, _sum_in_order)
         # add bias
         if bias is not None:
             result += bias
@@ -82,7 +84,7 @@ def depthwise_conv2d_hybrid(
         # quantize input
         quantized = quantize_rows(image.reshape(1, -1), symmetric=False, numerics=numerics)
         # accumulate
-        _accumulate(quantized.centred.reshape(image.shape), result, weights, geometry)
+        _accumulate(quantized.centred.reshape(image.shape), result, weights, geometry, _sum_exactly)
         # rescale
         result *= filter_scale * quantized.scale[0]
         # add bias
@@ -114,40 +116,37 @@ def _allocate(input: Array, filter: Array, geometry: Geometry) -> Array:
     return np.empty((len(input), vertical.size, horizontal.size, filter.shape[3]), np.float32)
 
 
-def _accumulate(image: Array, result: Array, weights: Array, geometry: Geometry) -> None:
+def _accumulate(image: Array, result: Array, weights: Array, geometry: Geometry, sum_taps: SumTaps) -> None:
     """result[y,x,o] = sum over taps of weights[i,j,o] * image[y', x', c], for one image."""
     multiplier = weights.shape[2] // image.shape[2]
     if multiplier > 1:
         image = np.repeat(image, multiplier, axis=2)
     padded = pad_image(image, *geometry.windows(image.shape, weights.shape[:2]))
     if geometry.stride == (1, 1):
-        _accumulate_flat(padded, result, weights, geometry.dilation)
+        _accumulate_flat(padded, result, weights, geometry.dilation, sum_taps)
     else:
-        _accumulate_strided(padded, result, weights, geometry)
+        _accumulate_strided(padded, result, weights, geometry, sum_taps)
 
 
-def _accumulate_strided(padded: Array, result: Array, weights: Array, geometry: Geometry) -> None:
-    """Tap by tap over a few output rows at a time."""
+def _accumulate_strided(
+    padded: Array, result: Array, weights: Array, geometry: Geometry, sum_taps: SumTaps
+) -> None:
+    """A few output rows at a time."""
     height, width, channels = result.shape
     (stride_h, stride_w), (dilation_h, dilation_w) = geometry.stride, geometry.dilation
+    row, column, element = padded.strides
+    strides = (row * dilation_h, column * dilation_w, row * stride_h, column * stride_w, element)
     step = max(CHUNK // (width * channels), 1)
-    scratch = np.empty((step, width, channels), np.float32)
     for top in range(0, height, step):
         out = result[top : top + step]
-        product = scratch[: len(out)]
-        first = True
-        for i in range(weights.shape[0]):
-            y = top * stride_h + i * dilation_h
-            rows = padded[y : y + (len(out) - 1) * stride_h + 1 : stride_h]
-            for j in range(weights.shape[1]):
-                x = j * dilation_w
-                shifted = rows[:, x : x + (width - 1) * stride_w + 1 : stride_w]
-                _add_tap(shifted, weights[i, j], out, product, first)
-                first = False
+        taps = as_strided(padded[top * stride_h :], (*weights.shape[:2], *out.shape), strides)
+        sum_taps(taps, weights[:, :, None, None], out)
 
 
-def _accumulate_flat(padded: Array, result: Array, weights: Array, dilation: Pair) -> None:
-    """Tap by tap over long one-dimensional runs, for stride 1.
+def _accumulate_flat(
+    padded: Array, result: Array, weights: Array, dilation: Pair, sum_taps: SumTaps
+) -> None:
+    """Long one-dimensional runs, for stride 1.
 
     In the padded image read as one line, a tap is a constant offset. The line has `kernel_w - 1` columns
     too many in each row; they are computed too, and left out when the rows are copied.
@@ -155,32 +154,36 @@ def _accumulate_flat(padded: Array, result: Array, weights: Array, dilation: Pai
     height, width, channels = result.shape
     line = padded.reshape(-1)
     row = padded.shape[1] * channels
-    step = max(CHUNK // row, 1)
+    step = min(max(CHUNK // row, 1), height)
     total = np.empty(step * row, np.float32)
-    product = np.empty_like(total)
     tiled = np.tile(weights, (1, 1, step * padded.shape[1]))
+    strides = (dilation[0] * row * line.itemsize, dilation[1] * channels * line.itemsize, line.itemsize)
     for top in range(0, height, step):
         rows = min(step, height - top)
         # the last row is not continued into the padding that lies beyond the image
         length = (rows - 1) * row + width * channels
-        first = True
-        for i in range(weights.shape[0]):
-            for j in range(weights.shape[1]):
-                start = (top + i * dilation[0]) * row + j * dilation[1] * channels
-                shifted = line[start : start + length]
-                _add_tap(shifted, tiled[i, j, :length], total[:length], product[:length], first)
-                first = False
+        taps = as_strided(line[top * row :], (*weights.shape[:2], length), strides)
+        sum_taps(taps, tiled[:, :, :length], total[:length])
         computed = total[: rows * row].reshape(rows, -1, channels)
         result[top : top + rows] = computed[:, :width]
 
 
-def _add_tap(shifted: Array, weights: Array, out: Array, product: Array, first: bool) -> None:
-    if first:
-        np.multiply(shifted, weights, out=out)
-        out += np.float32(0)  # the reference starts from +0, which turns a product of -0 into +0
-    else:
-        np.multiply(shifted, weights, out=product)
-        out += product
+SumTaps = Callable[[Array, Array, Array], None]
+"""Writes sum_{i,j} taps[i,j] * weights[i,j] to its third argument."""
+
+
+def _sum_in_order(taps: Array, weights: Array, out: Array) -> None:
+    """Tap by tap, every product and every sum rounded to float32."""
+    out[...] = 0  # the reference starts from +0, which turns a first product of -0 into +0
+    product = np.empty(out.shape, np.float32)
+    for i in range(taps.shape[0]):
+        for j in range(taps.shape[1]):
+            out += np.multiply(taps[i, j], weights[i, j], out=product)
+
+
+def _sum_exactly(taps: Array, weights: Array, out: Array) -> None:
+    """In one go: integers below 2^24 have the same sum in any order and with fused multiply-add."""
+    np.einsum("ij...,ij...->...", taps, weights, out=out)
 
 
 def _float(call: Call) -> list[Array]:
