@@ -117,7 +117,9 @@ def test_shared_parts_are_read_but_endless_sharing_is_refused():
     content += struct.pack("<i", leaf - 8)
     vector = len(content)
     content += struct.pack("<I", 2000)
-    content += np.array([2**32 + leaf - vector - 4 - 4 * i for i in range(2000)], np.uint64).astype("<u4").tobytes()
+    content += (
+        np.array([2**32 + leaf - vector - 4 - 4 * i for i in range(2000)], np.uint64).astype("<u4").tobytes()
+    )
     # references only lead forward, so the leaf before its vector is refused ...
     with pytest.raises(FormatError, match="outside of the file"):
         reader = Reader(bytes(content), b"TEST")
@@ -125,7 +127,9 @@ def test_shared_parts_are_read_but_endless_sharing_is_refused():
             reader.slots(position)
     # ... and with the leaf behind it, it may be read some times, but not without end
     behind = len(content)
-    content[vector + 4 : behind] = np.array([behind + 4 - vector - 4 - 4 * i for i in range(2000)], "<u4").tobytes()
+    content[vector + 4 : behind] = np.array(
+        [behind + 4 - vector - 4 - 4 * i for i in range(2000)], "<u4"
+    ).tobytes()
     content += leaf_vtable + struct.pack("<i", 4)
     reader = Reader(bytes(content), b"TEST")
     visits = 0

@@ -12,14 +12,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 LAYERS = """
     errors numerics graph operators
     fixed_point fixed_point_math lookup_table quantizer gemm shapes build
-    kernels.call kernels.padding kernels.dynamic_range kernels.libm kernels.activation kernels.dense kernels.conv
-    kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
-    format.flatbuffer format.schema_tables format.schema format.files format.tflite_read format.tflite_write
-    format.directory format
+    kernels.call kernels.libm kernels.padding kernels.dynamic_range kernels.activation kernels.dense
+    kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
+    format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
+    format.tflite_read format.tflite_write format.weights format.directory format
     interpreter
     passes passes.report passes.fold passes.dynamic_range converter
-    zoo.layers zoo.network zoo.data zoo.fashion zoo.mobilenet zoo zoo.train
-    compare inspect terminal demo cli
+    zoo.layers zoo.network zoo.data zoo.fashion zoo.export zoo.mobilenet zoo zoo.train
+    terminal arrays inspect compare demo cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
 FACADES = {"ptq", "ptq.__main__"}

@@ -214,5 +214,5 @@ def test_weights_that_are_computed_stay_float_and_the_report_says_so():
     w = b.input("w", (64, 32))
     graph = b.finish(b.fully_connected(x, w))
     _, report = quantize_dynamic_range(graph, CURRENT)
-    assert report[0].reason == "its weights are not a constant"
+    assert report[0].reason == "its weights are computed, not stored"
     assert explain(graph, None)[0].reason == "post_training_quantize is off"

@@ -207,9 +207,11 @@ def _reason(
     if weights_index in dequantized:
         return "no hybrid kernel: weights stored as int8, read through DEQUANTIZE"
     if operator.type not in recipe.hybrid | recipe.stored:
-        return f"recipe {recipe.name!r} quantizes no weights of this operator"
+        if not any(graph.tensors[i].is_constant for i in operator.inputs if i != ABSENT):
+            return "has no weights"
+        return f"recipe {recipe.name!r} quantizes no constants of this operator"
     if weights is None or not weights.is_constant:
-        return "its weights are not a constant"
+        return "its weights are computed, not stored"
     if weights.size < MINIMUM_ELEMENTS:
         return f"{weights.size} weights, fewer than {MINIMUM_ELEMENTS}"
     return f"its weights are {weights.type}, expected FLOAT32"
