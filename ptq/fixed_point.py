@@ -115,7 +115,7 @@ def saturating_rounding_doubling_high_mul_spec(a: int, b: int, bits: int = 32) -
 
 
 def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike, bits: int = 32) -> Array:
-    """The product of two fixed-point numbers in [-1, 1): floor(a * b / 2^(bits-1) + 1/2), saturated.
+    """The product of two fixed-point numbers in [-1, 1): floor(a * b / 2^(bits-1) + 1/2), saturated (Q21).
 
     a, b: integers of `bits` bits (32 or 16), broadcast. Result: int64.
     Source: gemmlowp fixedpoint.h, SaturatingRoundingDoublingHighMul.
@@ -173,7 +173,7 @@ def quantize_multiplier_spec(real_multiplier: float, rounding: Rounding = "doubl
 
 
 def quantize_multiplier(real_multiplier: ArrayLike, rounding: Rounding = "double") -> tuple[Array, Array]:
-    """Write reals as int32 multiplier and shift: real_multiplier = multiplier * 2^(shift - 31).
+    """Write reals as int32 multiplier and shift: real_multiplier = multiplier * 2^(shift - 31) (Q20).
 
     real_multiplier: float64, any shape. Result: (output_multiplier, output_shift), int32, the same shape;
     |multiplier| is in [2^30, 2^31), or 0 for reals below 2^-32. Errors: QuantizationError if not finite.
@@ -219,7 +219,7 @@ def multiply_by_quantized_multiplier_spec(
 def multiply_by_quantized_multiplier(
     x: ArrayLike, output_multiplier: ArrayLike, output_shift: ArrayLike, rounding: Rounding = "double"
 ) -> Array:
-    """Rescale int32 accumulators: x * output_multiplier * 2^(output_shift - 31), rounded to int32.
+    """Rescale int32 accumulators: x * output_multiplier * 2^(output_shift - 31), rounded to int32 (Q22).
 
     "double" rounds twice: to 31 fractional bits of the multiplier, ties up, then at the right shift, ties
     away from zero. "single" rounds once, ties up. A left shift past 32 bits wraps, as in C.

@@ -49,7 +49,7 @@ def symmetric_parameters(
     narrow_range: bool = True,
     axis: int = 0,
 ) -> Quantization:
-    """Scale for a range centred on zero, zero_point 0: scale = max(|minimum|, |maximum|) / largest integer.
+    """Scale for a range centred on zero, zero_point 0: scale = max(|minimum|, |maximum|) / highest (Q3).
 
     minimum, maximum: finite floats, scalar or [channels]; `axis` is then the quantized dimension.
     narrow_range: leave out the lowest integer, so that the range is [-127, 127]; without it the range is
@@ -73,7 +73,7 @@ def asymmetric_parameters(
     axis: int = 0,
     float_scale: bool = True,
 ) -> Quantization:
-    """Scale and zero_point for a range that need not be centred: scale = (max - min) / (qmax - qmin).
+    """Scale and zero_point for a range that need not be centred: scale = (max - min) / (qmax - qmin) (Q3).
 
     The range is first made to include 0, and one narrower than 1e-6 is widened by 1e-6 on both sides.
     The zero point is qmin - min / scale or qmax - max / scale, whichever adds less rounding error, then

@@ -29,7 +29,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
 
 
 def clamp_float(x: Array, activation: str = "NONE", out: Array | None = None) -> Array:
-    """min(max(x, lower), upper), as kernels with a fused activation end.                           (Q7)
+    """min(max(x, lower), upper), as kernels with a fused activation end.                           (Q14)
 
     NONE: [-FLT_MAX, FLT_MAX]; RELU: [0, FLT_MAX]; RELU6: [0, 6]; RELU_N1_TO_1: [-1, 1]. An infinity
     becomes FLT_MAX even for NONE; NaN stays. x: float32, any shape; `out` may be x itself.
@@ -43,7 +43,7 @@ def clamp_float(x: Array, activation: str = "NONE", out: Array | None = None) ->
 
 
 def activate_float(x: Array, activation: str = "NONE", out: Array | None = None) -> Array:
-    """The activation alone, without the bounds of float: NONE changes nothing.                     (Q7)
+    """The activation alone, without the bounds of float: NONE changes nothing.                     (Q14)
 
     This is what hybrid FULLY_CONNECTED and the recurrent operators apply. x: float32, any shape; `out`
     may be x itself. TANH is Eigen's rational function. Errors: UnsupportedError for SIGN_BIT.
@@ -100,7 +100,7 @@ def tanh_float(x: Array) -> Array:
 
 
 def softmax_float(x: Array, beta: float = 1.0) -> Array:
-    """output = e^(beta * (x - max)) / sum of the same, along the last axis.                       (Q10)
+    """output = e^(beta * (x - max)) / sum of the same, along the last axis.                       (Q15)
 
     x: float32, at least one dimension; the result has its shape. The sum runs in order, in float32. A row
     with NaN or +infinity gives NaN, as does one of -infinity alone. Errors: ShapeError for a scalar.

@@ -20,7 +20,7 @@ MAXIMUM_RANK = 6
 
 
 def add_float(a: Array, b: Array, activation: str = "NONE") -> Array:
-    """output = activation(a + b). float32, shapes that broadcast; ShapeError if they do not.      (Q14)
+    """output = activation(a + b). float32, shapes that broadcast; ShapeError if they do not.      (Q19)
 
     An infinite sum becomes FLT_MAX even for NONE. Source: `reference/add.h`, Add and BroadcastAdd6DSlow.
     """

@@ -25,7 +25,7 @@ F = np.float32
 def average_pool2d_float(
     x: Array, filter_size: Pair, stride: Pair = (1, 1), padding: str = "VALID", activation: str = "NONE"
 ) -> Array:
-    """output = activation(sum of the window / number of its elements inside the image).           (Q11)
+    """output = activation(sum of the window / number of its elements inside the image).           (Q16)
 
     x: float32 [N, H, W, C]; returns float32 [N, H', W', C]. The sum starts at 0 and runs over the window
     row by row, in float32. Errors: ShapeError if the window does not fit.
@@ -48,7 +48,7 @@ def average_pool2d_float(
 def max_pool2d_float(
     x: Array, filter_size: Pair, stride: Pair = (1, 1), padding: str = "VALID", activation: str = "NONE"
 ) -> Array:
-    """output = activation(largest element of the window, and at least -FLT_MAX).                  (Q12)
+    """output = activation(largest element of the window, and at least -FLT_MAX).                  (Q17)
 
     x: float32 [N, H, W, C]; returns float32 [N, H', W', C]. NaN is ignored: a window of NaN alone gives
     -FLT_MAX. Errors: ShapeError if the window does not fit.
@@ -66,7 +66,7 @@ def max_pool2d_float(
 
 
 def mean_float(x: Array, axes: int | Sequence[int], keep_dims: bool = False) -> Array:
-    """output = sum over the axes / number of elements summed.                                     (Q13)
+    """output = sum over the axes / number of elements summed.                                     (Q18)
 
     x: float32, any shape; axes may count from the end. The sum starts at 0 and runs in the order of memory,
     in float32; the mean of no elements is NaN. Errors: ShapeError for an axis that x does not have.
