@@ -24,7 +24,7 @@ def read_array(path: str | os.PathLike[str]) -> Array:
     content = read_file(path, "a .npy file")
     try:
         array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, MemoryError, TypeError, OverflowError) as error:
+    except Exception as error:  # a damaged header raises whatever Python's tokenizer and literals raise
         raise InputError(
             f"'{path}' is no .npy file of numbers ({error}); write one with numpy.save(path, array)"
         ) from error

@@ -12,13 +12,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ptq.arrays import random_inputs, read_array, save_arrays, value_text
+from ptq.compare import compare
+from ptq.converter import Converter
+from ptq.demo import demo
 from ptq.errors import PtqError
-from ptq.terminal import printable
-
-if TYPE_CHECKING:
-    from ptq.graph import Array, Graph
+from ptq.format import load, load_directory, save
+from ptq.format.files import read_file
+from ptq.graph import Array, Graph
+from ptq.inspect import decision_table, describe
+from ptq.interpreter import Interpreter
+from ptq.passes.dynamic_range import find_recipe
+from ptq.terminal import printable, table, wrapped
 
 EPILOG = "Every command explains itself: ptq COMMAND --help. A first look: ptq demo"
 INTERRUPTED, READER_GONE = 130, 141
@@ -30,9 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows fewer letters than a file
     try:
-        arguments = parser().parse_args(argv)
-        arguments.command(arguments)
-        sys.stdout.flush()
+        try:
+            arguments = parser().parse_args(argv)
+            arguments.command(arguments)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         # whatever is still buffered goes nowhere; else Python complains about it while it shuts down
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -151,31 +160,21 @@ def _add_inputs(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-# The commands import what they need themselves: --help and a usage error then cost nothing but Python.
-
-
 def _demo(arguments: argparse.Namespace) -> None:
-    from ptq.demo import demo
-
     print(demo(arguments.output, arguments.images))
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    from ptq.converter import Converter
-    from ptq.format import save
-    from ptq.inspect import decision_table
-    from ptq.passes.dynamic_range import find_recipe
-    from ptq.terminal import table
-
     if arguments.recipe is not None and not arguments.post_training_quantize:
         arguments.usage_error("--recipe belongs to --post-training-quantize: give both or neither")
     recipe = find_recipe(arguments.recipe or "current").name
     source, target = Path(arguments.model), Path(arguments.output)
-    read = Converter.from_saved_model if source.is_dir() else Converter.from_tflite
-    converter = read(source)
+    graph, content = _load(arguments.model)
+    before = _size(source)  # the target may be the same file
+    converter = Converter(graph) if content is not None else Converter.from_graph(graph)
     converter.post_training_quantize, converter.recipe = arguments.post_training_quantize, recipe
     save(converter.convert_to_graph(), target)
-    before, after = _size(source), target.stat().st_size
+    after = target.stat().st_size
     rows = [[arguments.model, f"{before:,}", "1"], [arguments.output, f"{after:,}", f"{after / before:.3f}"]]
     print(table(["", "bytes", "ratio"], rows, {"bytes", "ratio"}, cut=""))
     print()
@@ -183,9 +182,6 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from ptq.arrays import save_arrays, value_text
-    from ptq.interpreter import Interpreter
-
     graph, _ = _load(arguments.model)
     interpreter = Interpreter(graph=graph)
     inputs = _inputs(arguments, graph)
@@ -201,16 +197,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    from ptq.inspect import describe
-
     graph, content = _load(arguments.model)
     print(describe(graph, arguments.model, content, _columns(arguments)))
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from ptq.compare import compare
-    from ptq.terminal import wrapped
-
     (a, _), (b, _) = _load(arguments.a), _load(arguments.b)
     comparison = compare(a, b, _inputs(arguments, a), arguments.threshold)
     print(wrapped(f"a: {arguments.a}"), wrapped(f"b: {arguments.b}"), sep="\n", end="\n\n")
@@ -219,9 +210,6 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _load(path: str) -> tuple[Graph, bytes | None]:
     """A model and the bytes that it came from; None for a directory, which is no single file."""
-    from ptq.format import load, load_directory
-    from ptq.format.files import read_file
-
     if Path(path).is_dir():
         return load_directory(path), None
     content = read_file(path, "a .tflite file")
@@ -232,8 +220,6 @@ def _load(path: str) -> tuple[Graph, bytes | None]:
 
 
 def _inputs(arguments: argparse.Namespace, graph: Graph) -> list[Array]:
-    from ptq.arrays import random_inputs, read_array
-
     if arguments.random is not None:
         return random_inputs(graph, arguments.random)
     return [read_array(path) for path in arguments.input]

@@ -16,7 +16,7 @@ from ptq.graph import Array
 from ptq.inspect import decision_table
 from ptq.interpreter import Interpreter
 from ptq.passes.report import Report
-from ptq.terminal import Progress, human_size, table
+from ptq.terminal import Progress, human_size, table, wrapped
 
 BATCH = 50
 """Images per call of the interpreter; no result depends on it, since each image is quantized by itself."""
@@ -59,8 +59,10 @@ def demo(directory: str | os.PathLike[str], count: int) -> str:
     runs = [classify(model, images[:count]) for model in models]
     quantized = models[1]
     return "\n\n".join([
-        f"{NAME}: photographs of clothes (Fashion-MNIST) in {len(zoo.data.CLASS_NAMES)} classes; "
-        f"{count:,} test images, not used in training",
+        wrapped(
+            f"{NAME}: photographs of clothes (Fashion-MNIST) in {len(zoo.data.CLASS_NAMES)} classes, "
+            f"{count:,} test images not seen in training"
+        ),
         "\n".join(f"wrote {model.path}" for model in models),
         result_table(models, runs, labels[:count]),
         f"arithmetic of each operator in {quantized.path}",
