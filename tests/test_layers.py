@@ -19,7 +19,7 @@ LAYERS = """
     interpreter
     passes passes.report passes.fold passes.dynamic_range converter
     zoo.layers zoo.network zoo.data zoo.fashion zoo.export zoo.mobilenet zoo zoo.train
-    terminal arrays inspect compare demo cli
+    terminal plot arrays inspect compare demo cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
 FACADES = {"ptq", "ptq.__main__"}

@@ -1,0 +1,72 @@
+"""Figures; the only module that uses matplotlib, which it imports when a figure is drawn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ptq.errors import InputError
+
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
+"""Four of the Okabe-Ito colours, which people with any kind of colour vision can tell apart."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One model: bytes of its file, and how many of `images` it classified right."""
+
+    label: str
+    size: int
+    right: int
+    images: int
+
+
+def size_and_accuracy(bars: Sequence[Bar], title: str) -> Any:
+    """Two bar charts side by side, file size in kB and test accuracy in per cent; returns the Figure.
+
+    The whisker on an accuracy is one standard error, sqrt(p * (1 - p) / images): differences that are
+    smaller than it mean nothing.
+    """
+    figure, (left, right) = _pyplot().subplots(1, 2, figsize=(8, 2.6), sharey=True, layout="constrained")
+    positions = range(len(bars))
+    colors = COLORS[: len(bars)]
+    left.barh(positions, [bar.size / 1000 for bar in bars], color=colors)
+    for position, bar in enumerate(bars):
+        share = bar.size / bars[0].size
+        left.text(bar.size / 1000, position, f" {bar.size / 1000:,.0f} kB ({share:.2f})", va="center")
+    left.set(xlabel="file size in kB (and relative to float)", xlim=(0, bars[0].size / 1000 * 1.35))
+    left.set_yticks(positions, [bar.label for bar in bars])
+    left.invert_yaxis()
+    for position, (bar, color) in enumerate(zip(bars, colors, strict=True)):
+        p = bar.right / bar.images
+        error = 100 * (p * (1 - p) / bar.images) ** 0.5
+        right.barh(position, 100 * p, xerr=error, color=color, capsize=3)
+        right.text(50, position, f"{100 * p:.2f} %", va="center", ha="center", color="white", weight="bold")
+    right.set(xlabel=f"of {bars[0].images:,} test images classified right, in %", xlim=(0, 100))
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title)
+    return figure
+
+
+def save(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure to a file whose ending chooses the format; InputError if it cannot be written."""
+    try:
+        figure.savefig(path, dpi=120)
+    except (OSError, ValueError) as error:
+        raise InputError(f"figure '{path}' cannot be written ({error}); choose a path like out.png") from error
+
+
+def _pyplot() -> Any:
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise InputError(
+            "figures need matplotlib, which is not installed; install it with: pip install 'ptq[notebooks]'"
+        ) from error
+    matplotlib.use("Agg", force=False)
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
