@@ -95,6 +95,7 @@ def _add_demo(commands: Any) -> None:
     sub = _command(commands, "demo", _demo, about)
     sub.add_argument("-o", "--output", metavar="DIR", default="ptq-demo", help="for the files (ptq-demo)")
     sub.add_argument("--images", metavar="N", type=int, default=2000, help="test images, 1 to 2000 (2000)")
+    sub.add_argument("--figure", metavar="FILE", help="draw sizes and accuracies (needs matplotlib)")
 
 
 def _add_convert(commands: Any) -> None:
@@ -161,7 +162,7 @@ def _add_inputs(sub: argparse.ArgumentParser) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    print(demo(arguments.output, arguments.images))
+    print(demo(arguments.output, arguments.images, arguments.figure))
 
 
 def _convert(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ptq import format, zoo
+from ptq import format, plot, zoo
 from ptq.converter import Converter
 from ptq.errors import InputError
 from ptq.graph import Array
@@ -47,10 +47,13 @@ class Run:
     seconds: float
 
 
-def demo(directory: str | os.PathLike[str], count: int) -> str:
+def demo(
+    directory: str | os.PathLike[str], count: int, figure: str | os.PathLike[str] | None = None
+) -> str:
     """Write the float and the quantized models to `directory`, run them on `count` test images, and report.
 
-    Raises InputError if there are not that many images or `directory` cannot be written.
+    figure: a picture of sizes and accuracies is written to this path; it needs matplotlib.
+    Raises InputError if there are not that many images or something cannot be written.
     """
     images, labels = zoo.data.test_images()
     if not 1 <= count <= len(images):
@@ -58,6 +61,8 @@ def demo(directory: str | os.PathLike[str], count: int) -> str:
     models = write_models(directory)
     runs = [classify(model, images[:count]) for model in models]
     quantized = models[1]
+    if figure is not None:
+        _draw(models, runs, labels[:count], figure)
     return "\n\n".join([
         wrapped(
             f"{NAME}: photographs of clothes (Fashion-MNIST) in {len(zoo.data.CLASS_NAMES)} classes, "
@@ -125,6 +130,14 @@ def _write(converter: Converter, recipe: str | None, folder: Path) -> Model:
 
 def _share(agreeing: Array) -> str:
     return f"{100 * np.mean(agreeing):.2f} % ({np.sum(agreeing):,})"
+
+
+def _draw(models: list[Model], runs: list[Run], labels: Array, path: str | os.PathLike[str]) -> None:
+    bars = [
+        plot.Bar(model.label, model.size, int(np.sum(run.classes == labels)), len(labels))
+        for model, run in zip(models, runs, strict=True)
+    ]
+    plot.save(plot.size_and_accuracy(bars, "A quarter of the size, the same accuracy"), path)
 
 
 def _next_steps(models: list[Model]) -> str:

@@ -43,7 +43,8 @@ def size_and_accuracy(bars: Sequence[Bar], title: str) -> Any:
         p = bar.right / bar.images
         error = 100 * (p * (1 - p) / bar.images) ** 0.5
         right.barh(position, 100 * p, xerr=error, color=color, capsize=3)
-        right.text(50, position, f"{100 * p:.2f} %", va="center", ha="center", color="white", weight="bold")
+        ink = "black" if color == "#E69F00" else "white"  # readable on its bar
+        right.text(50, position, f"{100 * p:.2f} %", va="center", ha="center", color=ink, weight="bold")
     right.set(xlabel=f"of {bars[0].images:,} test images classified right, in %", xlim=(0, 100))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
