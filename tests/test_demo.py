@@ -102,7 +102,7 @@ def test_the_command_prints_the_report_and_keeps_the_terminal_clean(capsys, tmp_
     printed = capsys.readouterr()
     assert printed.err == ""  # no progress bar in a pipe
     assert max(map(len, (line for line in printed.out.splitlines() if str(tmp_path) not in line))) <= 100
-    assert "100 test images not seen in training" in printed.out
+    assert "100 test images not seen in training" in " ".join(printed.out.split())
     for graph_line in ("CONV_2D          float       288 weights, fewer than 1024", "ptq inspect "):
         assert graph_line in printed.out
     written = sorted(p.name for p in (tmp_path / "d").iterdir())
