@@ -27,7 +27,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "TRANSPOSE_CONV": ("TransposeConvOptions", {**_WINDOW, **_ACTIVATION, **_BIAS_TYPE}),
     "AVERAGE_POOL_2D": ("Pool2DOptions", {**_WINDOW, "filter_width": 0, "filter_height": 0, **_ACTIVATION}),
     "MAX_POOL_2D": ("Pool2DOptions", {**_WINDOW, "filter_width": 0, "filter_height": 0, **_ACTIVATION}),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", {**_ACTIVATION, **_DENSE, **_BIAS_TYPE}),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", {**_ACTIVATION, **_DENSE, **_BIAS_TYPE, "quant_spec": None}),
     "SOFTMAX": ("SoftmaxOptions", {"beta": 0.0}),
     "CONCATENATION": ("ConcatenationOptions", {"axis": 0, **_ACTIVATION}),
     "ADD": ("AddOptions", _ADDITION),

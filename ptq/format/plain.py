@@ -9,6 +9,7 @@ for what JSON does not have:
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -100,7 +101,7 @@ class _Decoder:
 
     def _list(self, data: Any) -> list[Any]:
         if not isinstance(data, list):
-            raise FormatError(f"{data!r:.80} found in the saved graph, expected a list; it is damaged")
+            raise FormatError(f"{reprlib.repr(data):.80} found in the saved graph, expected a list; it is damaged")
         return [self.value(item) for item in data]
 
     def _array(self, name: Any) -> Array:
@@ -132,7 +133,7 @@ class _Decoder:
         for field, check in _FIELDS[cls].items():
             item = self.value(fields[field])
             if not check(item):
-                raise FormatError(f"{name}.{field} of the saved graph: {item!r:.80} found; it is damaged")
+                raise FormatError(f"{name}.{field} of the saved graph: {reprlib.repr(item):.80} found; it is damaged")
             fields[field] = tuple(item) if field in _SHAPES and item is not None else item
         return cls(**fields)
 

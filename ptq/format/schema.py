@@ -11,6 +11,7 @@ Presence is kept, even of a field that is written although it equals its default
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -124,9 +125,15 @@ def without_defaults(table: str, values: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        if value is not None
-        and not (name in fields and fields[name].default is not None and fields[name].default == value)
+        if value is not None and not (name in fields and _is_default(fields[name].default, value))
     }
+
+
+def _is_default(default: Any, value: Any) -> bool:
+    if default is None or isinstance(value, np.ndarray) or default != value:
+        return False
+    # equal, but -0.0 is not 0.0
+    return not isinstance(value, float) or math.copysign(1, value) == math.copysign(1, default)
 
 
 def decode(reader: flatbuffer.Reader, table: str = "Model") -> dict[str, Any]:
@@ -225,20 +232,21 @@ def encode(table: str, values: dict[str, Any]) -> flatbuffer.Table:
     None stands for an absent field.
     """
     fields = TABLES[table]
+    unknown = ", ".join(f"'{name}'" for name in values if name not in fields)
+    if unknown:
+        raise GraphError(f"{table} has no field {unknown}; expected {', '.join(fields) or 'no fields'}")
     nodes: dict[int, Any] = {}
-    for name, value in values.items():
-        if name not in fields:
-            raise GraphError(f"{table} has no field '{name}'; expected {', '.join(fields) or 'no fields'}")
+    for name, field in fields.items():
+        value = values.get(name)
         if value is None:
             continue
-        field = fields[name]
         try:
             if field.kind == "union":
                 nodes[field.slot] = flatbuffer.Scalar("B", UNIONS[field.type].index(value[0]))
                 nodes[field.slot + 1] = encode(*value)
             else:
                 nodes[field.slot] = _encode_field(field, value)
-        except (ValueError, TypeError, OverflowError, KeyError, struct.error) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, OverflowError, struct.error) as error:
             raise GraphError(f"{table}.{name}: {value!r:.80} found, which is no {field.type}") from error
     return flatbuffer.Table(nodes)
 

@@ -1,7 +1,8 @@
 """TensorFlow Lite's schema as data: every table, union and enum that a model file can contain.
 
 These are facts of `tflite/converter/schema/schema.fbs` (version 3d, Copyright The TensorFlow Authors,
-Apache-2.0), in its words and its order, so that the two can be compared by eye:
+Apache-2.0), with the two fields that LiteRT 2.3 has beyond it (block_shape and quant_spec, last in their
+tables), in its words and its order, so that the two can be compared by eye:
   table:  name = field:type ..., a type as in the schema, [type] a vector, =x the default unless 0 or false,
           @n where the schema asks for elements at multiples of n bytes. The order gives the slot numbers;
           a union takes two slots, its tag and its value. Deprecated fields keep their slots.
@@ -23,7 +24,7 @@ VariantSubType = shape:[int] type:TensorType has_rank:bool
 QuantizationParameters = min:[float] max:[float] scale:[float] zero_point:[long] details:QuantizationDetails
     quantized_dimension:int
 CustomQuantization = custom:[ubyte]@16
-BlockwiseQuantization = scales:int zero_points:int block_size:int
+BlockwiseQuantization = scales:int zero_points:int block_size:int block_shape:[int]
 MultiAxisQuantization = scales:int zero_points:int block_size:int quantized_dimensions:[int]
 SparsityParameters = traversal_order:[int] block_map:[int] dim_metadata:[DimensionMetadata]
 DimensionMetadata = format:DimensionType dense_size:int array_segments:SparseIndexVector
@@ -96,7 +97,7 @@ BidirectionalSequenceRNNOptions = time_major:bool fused_activation_function:Acti
     merge_outputs:bool asymmetric_quantize_inputs:bool
 FullyConnectedOptions = fused_activation_function:ActivationFunctionType
     weights_format:FullyConnectedOptionsWeightsFormat=DEFAULT keep_num_dims:bool
-    asymmetric_quantize_inputs:bool quantized_bias_type:TensorType
+    asymmetric_quantize_inputs:bool quantized_bias_type:TensorType quant_spec:[ubyte]
 SoftmaxOptions = beta:float
 ConcatenationOptions = axis:int fused_activation_function:ActivationFunctionType
 AddOptions = fused_activation_function:ActivationFunctionType pot_scale_int16:bool=true

@@ -52,10 +52,10 @@ class _Model:
                 {"name": name, "buffer": self.buffers.add(data)} for name, data in graph.metadata
             ]
         if "metadata_buffer" in extra:
-            table["metadata_buffer"] = [self.buffers.add(data) for data in extra.pop("metadata_buffer")]
+            table["metadata_buffer"] = [self.buffers.add(data) for data in _buffers(extra, "metadata_buffer")]
         if graph.signatures:
             table["signature_defs"] = [_signature(signature) for signature in graph.signatures]
-        for data in extra.pop("unreferenced_buffers", []):
+        for data in _buffers(extra, "unreferenced_buffers"):
             self.buffers.add(data, shared=False)
         table["operator_codes"] = [_operator_code(*code) for code in self.codes]
         table["buffers"] = [{}, *({"data": data} for data in self.buffers.data)]
@@ -137,6 +137,13 @@ class _Buffers:
         return len(self.data)
 
 
+def _buffers(extra: dict[str, Any], name: str) -> list[Array | bytes]:
+    found = extra.pop(name, [])
+    if not isinstance(found, list):
+        raise GraphError(f"{name}: {type(found).__name__} found, expected a list of buffers")
+    return found
+
+
 def _digest(raw: Array) -> bytes:
     return hashlib.blake2b(raw.data if raw.size else b"").digest()
 
@@ -145,6 +152,8 @@ def _raw(data: Array | bytes) -> Array:
     """The bytes of an array in row-major, little-endian order, as uint8 [n]."""
     if isinstance(data, bytes):
         return np.frombuffer(data, np.uint8) if data else np.zeros(0, np.uint8)
+    if not isinstance(data, np.ndarray):
+        raise GraphError(f"{type(data).__name__} found where a buffer's bytes or array is expected")
     little = np.ascontiguousarray(data, data.dtype.newbyteorder("<"))
     return little.reshape(-1).view(np.uint8)
 
