@@ -235,14 +235,14 @@ class Builder:
     def reshape(self, x: Tensor, shape: Sequence[int], name: str | None = None) -> Tensor:
         """RESHAPE; one entry of `shape` may be -1."""
         wanted = np.array(shape, np.int32).reshape(-1)
-        options = {"new_shape": wanted.tolist()}
+        options = {"new_shape": wanted}
         roles = ("input", "shape")
         quantization = x.quantization
         return self.op("RESHAPE", [x, wanted], options, roles=roles, quantization=quantization, name=name)
 
     def squeeze(self, x: Tensor, axes: Sequence[int] = (), name: str | None = None) -> Tensor:
         """SQUEEZE: without the given dimensions of size 1, or without all such dimensions."""
-        options = {"squeeze_dims": [int(axis) for axis in axes]}
+        options = {"squeeze_dims": np.array(axes, np.int32) if len(axes) else None}
         return self.op("SQUEEZE", [x], options, quantization=x.quantization, name=name)
 
     def pad(self, x: Tensor, paddings: npt.ArrayLike, name: str | None = None) -> Tensor:

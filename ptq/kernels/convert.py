@@ -41,7 +41,8 @@ def dequantize_float(q: Array, quantization: Quantization | None = None) -> Arra
     Source: `tflite/kernels/internal/reference/dequantize.h`, Dequantize and PerChannelDequantize.
     """
     if q.dtype == np.float16:
-        return q.astype(np.float32)
+        with np.errstate(invalid="ignore"):
+            return q.astype(np.float32)
     if q.dtype not in INTEGERS:
         raise UnsupportedError(f"DEQUANTIZE: {q.dtype} found, expected int8, uint8, int16 or float16")
     if quantization is None:

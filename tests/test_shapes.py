@@ -1,0 +1,148 @@
+"""Shape inference: what fits, and what is said where something does not."""
+
+import numpy as np
+import pytest
+
+from ptq.errors import GraphError, ShapeError, UnsupportedError
+from ptq.graph import Operator, Tensor, type_of
+from ptq.kernels.padding import window
+from ptq.shapes import RULES, broadcast_shapes, infer_shapes, resolve_reshape, window_size
+
+GEOMETRY = {"stride_h": 2, "stride_w": 1, "padding": "SAME", "dilation_h_factor": 1, "dilation_w_factor": 1}
+VALID = {**GEOMETRY, "padding": "VALID"}
+POOL = {"stride_h": 2, "stride_w": 1, "padding": "VALID", "filter_height": 2, "filter_width": 3}
+
+
+def constant(*values):
+    data = np.array(values, np.int32)
+    return Tensor("operand", data.shape, type_of(data.dtype), data)
+
+
+def tensors(*shapes):
+    given = [s if isinstance(s, Tensor) or s is None else Tensor(f"t{i}", s) for i, s in enumerate(shapes)]
+    return given
+
+
+def infer(kind, *shapes, **options):
+    (shape,) = infer_shapes(Operator(kind, [], [], options), tensors(*shapes))
+    return shape
+
+
+FITTING = [
+    ("CONV_2D", [(2, 9, 7, 3), (8, 3, 3, 3), (8,)], GEOMETRY, (2, 5, 7, 8)),
+    ("CONV_2D", [(1, 9, 7, 6), (8, 3, 3, 3), None], VALID, (1, 4, 5, 8)),
+    ("CONV_2D", [(1, 9, 9, 1), (2, 3, 3, 1)], {**VALID, "dilation_w_factor": 3}, (1, 4, 3, 2)),
+    ("DEPTHWISE_CONV_2D", [(1, 8, 8, 3), (1, 3, 3, 6), (6,)], GEOMETRY, (1, 4, 8, 6)),
+    ("FULLY_CONNECTED", [(4, 2, 3), (5, 6), (5,)], {}, (4, 5)),
+    ("FULLY_CONNECTED", [(4, 2, 3), (5, 3)], {"keep_num_dims": True}, (4, 2, 5)),
+    ("AVERAGE_POOL_2D", [(1, 5, 5, 2)], POOL, (1, 2, 3, 2)),
+    ("MAX_POOL_2D", [(1, 5, 5, 2)], {**POOL, "padding": "SAME"}, (1, 3, 5, 2)),
+    ("SOFTMAX", [(3, 4)], {}, (3, 4)),
+    ("TANH", [()], {}, ()),
+    ("ADD", [(3, 1, 5), (4, 1)], {}, (3, 4, 5)),
+    ("MUL", [(0, 3), (1, 3)], {}, (0, 3)),
+    ("RESHAPE", [(2, 6), constant(3, -1)], {"new_shape": [12]}, (3, 4)),
+    ("RESHAPE", [(2, 6)], {"new_shape": [4, 3]}, (4, 3)),
+    ("RESHAPE", [(1, 1)], {"new_shape": [0]}, ()),
+    ("SQUEEZE", [(1, 2, 1)], {"squeeze_dims": []}, (2,)),
+    ("SQUEEZE", [(1, 2, 1)], {"squeeze_dims": [-1]}, (1, 2)),
+    ("PAD", [(2, 3), constant([1, 0], [2, 2])], {}, (3, 7)),
+    ("CONCATENATION", [(2, 3), (2, 5), (2, 0)], {"axis": -1}, (2, 8)),
+    ("MEAN", [(2, 3, 4), constant(0, -1)], {"keep_dims": False}, (3,)),
+    ("MEAN", [(2, 3, 4), constant(1, 1)], {"keep_dims": True}, (2, 1, 4)),
+    ("TRANSPOSE", [(2, 3, 4), constant(2, 0, 1)], {}, (4, 2, 3)),
+    ("DEQUANTIZE", [(7,)], {}, (7,)),
+]
+
+
+@pytest.mark.parametrize(("kind", "shapes", "options", "expected"), FITTING)
+def test_shapes_that_fit(kind, shapes, options, expected):
+    assert infer(kind, *shapes, **options) == expected
+
+
+WRONG = [
+    ("CONV_2D", [(9, 7, 3), (8, 3, 3, 3)], GEOMETRY, "batch, height"),
+    ("CONV_2D", [(1, 9, 7, 4), (8, 3, 3, 3)], GEOMETRY, "4 channels"),
+    ("CONV_2D", [(1, 9, 7, 0), (8, 3, 3, 3)], GEOMETRY, "0 channels"),
+    ("CONV_2D", [(1, 9, 7, 6), (7, 3, 3, 3)], GEOMETRY, "divide 7"),
+    ("CONV_2D", [(1, 9, 7, 3), (8, 3, 3)], GEOMETRY, "filter of shape"),
+    ("CONV_2D", [(1, 9, 7, 3), (8, 3, 3, 3), (7,)], GEOMETRY, "bias of shape"),
+    ("CONV_2D", [(1, 2, 7, 3), (8, 3, 3, 3)], VALID, "2x7"),
+    ("CONV_2D", [(1, 9, 7, 3), (8, 3, 3, 3)], {**GEOMETRY, "stride_w": 0}, "stride 0"),
+    ("CONV_2D", [(1, 9, 7, 3), (8, 3, 3, 3)], {**GEOMETRY, "padding": "FULL"}, "FULL"),
+    ("DEPTHWISE_CONV_2D", [(1, 8, 8, 4), (1, 3, 3, 6)], GEOMETRY, "4 channels"),
+    ("DEPTHWISE_CONV_2D", [(1, 8, 8, 4), (2, 3, 3, 4)], GEOMETRY, "filter of shape"),
+    ("FULLY_CONNECTED", [(4, 5), (5, 6)], {}, "multiple of 6"),
+    ("FULLY_CONNECTED", [(4, 6), (5, 3)], {"keep_num_dims": True}, "last dimension of 3"),
+    ("FULLY_CONNECTED", [(4, 6), (6,)], {}, "weights of shape"),
+    ("SOFTMAX", [()], {}, "scalar"),
+    ("SUB", [(2, 3), (2,)], {}, "broadcasts with"),
+    ("RESHAPE", [(5,)], {"new_shape": [2, -1]}, "as many elements"),
+    ("SQUEEZE", [(1, 2)], {"squeeze_dims": [1]}, "size 1"),
+    ("PAD", [(2, 3), constant([1, -1], [0, 0])], {}, ">= 0"),
+    ("PAD", [(2,), constant([1, 1], [0, 0])], {}, r"\(1, 2\)"),
+    ("CONCATENATION", [(2, 3), (3, 3)], {"axis": 1}, "apart from dimension 1"),
+    ("CONCATENATION", [(2, 3), (2,)], {"axis": 1}, "apart from dimension 1"),
+    ("CONCATENATION", [(2, 3)], {"axis": 2}, "axis 2"),
+    ("MEAN", [(2, 3), constant(2)], {"keep_dims": False}, "axes"),
+    ("TRANSPOSE", [(2, 3), constant(0, 0)], {}, "permutation"),
+]
+
+
+@pytest.mark.parametrize(("kind", "shapes", "options", "words"), WRONG)
+def test_shapes_that_do_not_fit_are_named(kind, shapes, options, words):
+    with pytest.raises(ShapeError, match=words) as caught:
+        infer(kind, *shapes, **options)
+    assert kind in str(caught.value) or "sliding window" in str(caught.value)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(GraphError, match="input 1 is absent"):
+        infer("ADD", (2,))
+    with pytest.raises(GraphError, match="'axis'"):
+        infer("CONCATENATION", (2,))
+    with pytest.raises(UnsupportedError, match="LSTM"):
+        infer("LSTM", (2,))
+    with pytest.raises(UnsupportedError, match="run time"):
+        infer("MEAN", (2,), (1,), keep_dims=False)
+    real = Tensor("axes", (1,), data=np.zeros(1, np.float32))
+    with pytest.raises(ShapeError, match="INT32"):
+        infer("MEAN", (2,), real, keep_dims=False)
+
+
+def test_every_operator_has_a_case_that_fits():
+    same = {"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "QUANTIZE", "PADV2"}
+    assert set(RULES) == {case[0] for case in FITTING} | same | {"SUB"}
+
+
+def test_window_sizes_count_the_positions_and_agree_with_the_kernels():
+    for size in range(1, 12):
+        for kernel in range(1, 5):
+            for stride in range(1, 4):
+                for dilation in range(1, 4):
+                    extent = (kernel - 1) * dilation + 1
+                    valid = len(range(0, size - extent + 1, stride))
+                    assert window_size(size, kernel, stride, dilation, "VALID") == valid
+                    same = window_size(size, kernel, stride, dilation, "SAME")
+                    assert same == len(range(0, size, stride))
+                    assert window(size, kernel, stride, dilation, "SAME").size == same
+                    if valid:
+                        assert window(size, kernel, stride, dilation, "VALID").size == valid
+
+
+def test_broadcasting_is_numpys():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        a, b = (tuple(rng.integers(0, 4, rng.integers(0, 4)).tolist()) for _ in range(2))
+        try:
+            expected = np.broadcast_shapes(a, b)
+        except ValueError:
+            expected = None
+        assert broadcast_shapes(a, b) == expected
+
+
+def test_reshape_with_empty_dimensions():
+    assert resolve_reshape(0, [0, 5]) == (0, 5)
+    assert resolve_reshape(0, [-1, 5]) == (0, 5)
+    assert resolve_reshape(6, [0, -1]) is None
+    assert resolve_reshape(0, [3]) is None
