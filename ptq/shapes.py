@@ -170,7 +170,7 @@ def _reshape(operator: Operator, tensors: Inputs) -> Shape:
     if given is not None and len(given.shape) == 1 and given.type == "INT32":
         wanted = _constant(operator, tensors, 1)
     else:
-        wanted = [int(n) for n in operator.options["new_shape"]]
+        wanted = _numbers(operator.options["new_shape"])
         wanted = [] if wanted == [0] else wanted  # how old files write a scalar
     shape = resolve_reshape(tensor.size, wanted)
     if shape is None:
@@ -180,8 +180,7 @@ def _reshape(operator: Operator, tensors: Inputs) -> Shape:
 
 def _squeeze(operator: Operator, tensors: Inputs) -> Shape:
     tensor = _input(operator, tensors, 0)
-    dimensions = operator.options.get("squeeze_dims")
-    wanted = () if dimensions is None else tuple(int(axis) for axis in dimensions)
+    wanted = _numbers(operator.options.get("squeeze_dims"))
     axes = squeezed_axes(tensor.shape, wanted)
     if axes is None:
         _refuse(operator, tensor, f"shape {tensor.shape}", f"size 1 in the dimensions {tuple(wanted)}")
@@ -230,6 +229,11 @@ def _transpose(operator: Operator, tensors: Inputs) -> Shape:
     if axes is None or not len(axes) == len(order) == len(tensor.shape):
         _refuse(operator, tensor, f"permutation {order}", f"each axis of shape {tensor.shape} once")
     return tuple(tensor.shape[axis] for axis in order)
+
+
+def _numbers(option: Sequence[int] | None) -> list[int]:
+    """A vector of the options, which is None where a file has none."""
+    return [] if option is None else [int(n) for n in option]
 
 
 def _windows(operator: Operator, image: Tensor, height: int, width: int) -> tuple[int, int]:

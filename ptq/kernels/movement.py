@@ -99,14 +99,13 @@ def reshape_op(call: Call) -> list[Array]:
     given = call.optional(1)
     if given is not None and given.ndim == 1 and given.dtype == np.int32:
         return [reshape(call.array(0), given.tolist())]
-    wanted = [int(n) for n in call.options["new_shape"]]
+    wanted = _numbers(call.options["new_shape"])
     return [reshape(call.array(0), [] if wanted == [0] else wanted)]  # [0]: how old files write a scalar
 
 
 def squeeze_op(call: Call) -> list[Array]:
     """SQUEEZE: inputs (x), option squeeze_dims."""
-    axes = call.options.get("squeeze_dims")
-    return [squeeze(call.array(0), [] if axes is None else [int(axis) for axis in axes])]
+    return [squeeze(call.array(0), _numbers(call.options.get("squeeze_dims")))]
 
 
 def transpose_op(call: Call) -> list[Array]:
@@ -140,6 +139,11 @@ def concatenation_op(call: Call) -> list[Array]:
         )
     _check_same_scale(call, call.tensors)
     return [concatenation([call.array(i) for i in range(len(call.inputs))], call.options["axis"])]
+
+
+def _numbers(option: Sequence[int] | None) -> list[int]:
+    """A vector of the options, which is None where a file has none."""
+    return [] if option is None else [int(n) for n in option]
 
 
 def _check_same_scale(call: Call, tensors: Sequence[Tensor | None]) -> None:
