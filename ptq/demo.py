@@ -137,7 +137,7 @@ def _draw(models: list[Model], runs: list[Run], labels: Array, path: str | os.Pa
         plot.Bar(model.label, model.size, int(np.sum(run.classes == labels)), len(labels))
         for model, run in zip(models, runs, strict=True)
     ]
-    plot.save(plot.size_and_accuracy(bars, "A quarter of the size, the same accuracy"), path)
+    plot.save(plot.size_and_accuracy(bars, f"{NAME}: a classifier of clothes, float and quantized"), path)
 
 
 def _next_steps(models: list[Model]) -> str:

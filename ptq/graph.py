@@ -21,8 +21,17 @@ ABSENT = -1
 """The index that stands for an optional operator input which is not given."""
 
 
-@dataclass
-class Quantization:
+class _ComparedByContent:
+    """Equality of all fields; arrays are equal if dtype, shape and bytes are, so that NaN equals itself."""
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and _same(vars(self), vars(other))
+
+    __hash__ = None  # type: ignore[assignment]  # everything here can be changed
+
+
+@dataclass(eq=False)
+class Quantization(_ComparedByContent):
     """How a tensor's integers stand for real numbers: real = scale * (integer - zero_point)   (Q1).
 
     scale: float32 [1] or [channels], each > 0 (0 is written by an old converter for all-zero channels).
@@ -74,8 +83,8 @@ class Quantization:
             )
 
 
-@dataclass
-class Tensor:
+@dataclass(eq=False)
+class Tensor(_ComparedByContent):
     """A value of the graph: a constant if it has `data`, else computed, fed or (is_variable) kept.
 
     type: a `TensorType` name of the schema, "FLOAT32", "INT8", "INT32", ...
@@ -115,8 +124,8 @@ class Tensor:
         return None
 
 
-@dataclass
-class Operator:
+@dataclass(eq=False)
+class Operator(_ComparedByContent):
     """One layer: it reads tensors by index and writes tensors by index.
 
     options: the fields of the builtin options table, by the schema's names.
@@ -134,8 +143,8 @@ class Operator:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class Signature:
+@dataclass(eq=False)
+class Signature(_ComparedByContent):
     """A named entry point: its inputs and outputs by name, as indices into a subgraph's tensors."""
 
     key: str
@@ -145,8 +154,8 @@ class Signature:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class Graph:
+@dataclass(eq=False)
+class Graph(_ComparedByContent):
     """A model: tensors, operators in execution order, and which tensors are fed and returned.
 
     subgraphs: the further subgraphs of the file, which control-flow operators refer to.
@@ -217,10 +226,6 @@ class Graph:
         tensor = self.tensors[index]
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         return f"{tensor.name}:{tensor.type.lower()}[{shape}]"
-
-    def __eq__(self, other: object) -> bool:
-        """Equality of everything, weights compared bit for bit (so that NaN equals itself)."""
-        return isinstance(other, Graph) and _same(vars(self), vars(other))
 
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -300,6 +305,4 @@ def _same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(_same, a, b))
-    if isinstance(a, Tensor | Operator | Quantization | Signature | Graph):
-        return _same(vars(a), vars(b))
     return bool(a == b)

@@ -18,6 +18,15 @@ def pytest_configure(config):
         raise pytest.UsageError(f"PTQ_REQUIRE_PEERS is set, but these are not installed: {missing}")
 
 
+def pytest_collection_modifyitems(items):
+    """Elsewhere the comparisons are skipped: a reader need not install two gigabytes of peers."""
+    if find_spec("ai_edge_litert") is None:
+        skip = pytest.mark.skip(reason="needs the extra 'peers': pip install '.[test,peers]'")
+        for item in items:
+            if item.get_closest_marker("peers"):
+                item.add_marker(skip)
+
+
 @pytest.fixture
 def shared():
     """The folder of reference models; tests that need it are skipped where it is absent."""
