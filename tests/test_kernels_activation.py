@@ -1,5 +1,6 @@
 """Activations, against formulas one number at a time and against exact arithmetic."""
 
+import platform
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -56,11 +57,23 @@ def test_clamp_writes_where_it_is_told_and_not_elsewhere():
 def test_activation_alone_keeps_infinity():
     x = row(-INF, INF, NAN, 2)
     np.testing.assert_array_equal(activate_float(x, "NONE"), x)
-    np.testing.assert_array_equal(activate_float(x, "RELU"), row(0, INF, NAN, 2))
+    np.testing.assert_array_equal(activate_float(x, "RELU"), row(0, INF, 0, 2))
+    np.testing.assert_array_equal(activate_float(x, "RELU_N1_TO_1"), row(-1, 1, -1, 1))
     out = np.empty_like(x)
     assert activate_float(x, "NONE", out=out) is out
     np.testing.assert_array_equal(out, x)
     np.testing.assert_array_equal(activate_float(row(0.25), "TANH"), eigen_tanh(row(0.25)))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the sign of zero is x86's")
+@pytest.mark.parametrize("size", [1, 3, 16, 100])
+def test_the_sign_of_zero(size):
+    minus = np.full(size, -0.0, F)
+    for name in ("NONE", "RELU", "RELU6"):
+        assert np.signbit(clamp_float(minus, name)).all()
+        assert not np.signbit(clamp_float(-minus, name)).any()
+    for name in ("RELU", "RELU6"):
+        assert not np.signbit(activate_float(minus, name)).any()
 
 
 @pytest.mark.parametrize("function", [clamp_float, activate_float])

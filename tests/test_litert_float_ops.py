@@ -310,3 +310,19 @@ def test_dequantize_per_channel():
         return [(integers(rng, shape, dtype), quantization)], lambda b, t: b.dequantize(t)
 
     compare(configure)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activation_fused_into_hybrid_dense(activation):
+    # an input of zeros lets the bias through unchanged, so that the activation alone is seen
+    bias = np.concatenate([ODD, np.linspace(-8, 8, 33, dtype=np.float32)])
+    if activation not in ("RELU", "RELU6"):
+        bias += np.float32(0)  # the sum of products 0 and a bias of -0 is another matter
+    b = Builder()
+    ones = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64))
+    weights = b.constant(np.ones((bias.size, 8), np.int8), quantization=ones)
+    inputs = [b.input("x", (1, 8)), weights, bias]
+    options = {"fused_activation_function": activation}
+    graph = b.finish(b.op("FULLY_CONNECTED", inputs, options, version=3))
+    x = np.zeros((1, 8), np.float32)
+    assert_same_bits(Interpreter(graph=graph).run([x])[0], run_litert(graph, [x])[0])

@@ -1,7 +1,7 @@
 """Activations on float32: the clamps that other operators fuse, and the operators RELU to SOFTMAX.
 
-Zeros, NaN and infinities come out as in the reference: max(bound, x) gives x where both are equal (so
--0 stays -0; processors other than x86 may give +0 there) and NaN where x is NaN.
+Zeros, NaN and infinities come out as in the reference. (Which of +0 and -0 is "larger" is up to NumPy and
+the processor: with NumPy 1 on other processors than x86 a zero may have the other sign.)
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def clamp_float(x: Array, activation: str = "NONE", out: Array | None = None) ->
     ActivationFunctionWithMinMax.
     """
     lower, upper = calculate_activation_range(activation)
-    clamped: Array = np.maximum(lower, x, out=out)
-    return np.minimum(upper, clamped, out=clamped)
+    return _bound(x, lower, upper, out)
 
 
 def activate_float(x: Array, activation: str = "NONE", out: Array | None = None) -> Array:
     """The activation alone, without the bounds of float: NONE changes nothing.                     (Q14)
 
-    This is what hybrid FULLY_CONNECTED and the recurrent operators apply. x: float32, any shape; `out`
-    may be x itself. TANH is Eigen's rational function. Errors: UnsupportedError for SIGN_BIT.
+    This is what hybrid FULLY_CONNECTED and the recurrent operators apply. Unlike `clamp_float` it keeps
+    infinity, and gives the lower bound for NaN and +0 for -0 where it clamps at 0. x: float32, any shape;
+    `out` may be x itself. TANH is Eigen's rational function. Errors: UnsupportedError for SIGN_BIT.
     Source: `tflite/kernels/internal/tensor_utils.h`, ApplyActivationToVector.
     """
     if activation == "TANH":
@@ -58,8 +58,11 @@ def activate_float(x: Array, activation: str = "NONE", out: Array | None = None)
     lower, upper = BOUNDS[activation]
     if lower is None:
         return _store(x, out)
-    activated: Array = np.maximum(F(lower), x, out=out)
-    return activated if upper is None else np.minimum(F(upper), activated, out=activated)
+    activated: Array = np.maximum(x, F(lower), out=out)  # of equal ones the second, on x86
+    if upper is not None:
+        np.minimum(activated, F(upper), out=activated)
+    np.copyto(activated, F(lower), where=np.isnan(activated))
+    return activated
 
 
 def relu_float(x: Array) -> Array:
@@ -67,17 +70,17 @@ def relu_float(x: Array) -> Array:
 
     Source: `tflite/kernels/internal/optimized/optimized_ops.h`, Relu (which the reference uses too).
     """
-    return activate_float(x, "RELU")
+    return _bound(x, F(0), F(np.inf))
 
 
 def relu6_float(x: Array) -> Array:
     """output = min(max(0, x), 6). Any shape, float32. Source: `reference/reference_ops.h`, Relu6."""
-    return activate_float(x, "RELU6")
+    return _bound(x, F(0), F(6))
 
 
 def relu_n1_to_1_float(x: Array) -> Array:
     """output = min(max(-1, x), 1). Any shape, float32. Source: `reference/reference_ops.h`, Relu1."""
-    return activate_float(x, "RELU_N1_TO_1")
+    return _bound(x, F(-1), F(1))
 
 
 def logistic_float(x: Array) -> Array:
@@ -155,6 +158,18 @@ def eigen_tanh(x: Array) -> Array:
         denominator = denominator * square + coefficient
     result: Array = (square * clamped * numerator + clamped) / denominator
     return result
+
+
+_CLIP_KEEPS_ZERO = bool(np.signbit(np.clip(np.full(64, -0.0, F), F(0), F(6))).all())
+"""Whether np.clip gives x, not the bound, where both are equal: it does in NumPy 2."""
+
+
+def _bound(x: Array, lower: np.float32, upper: np.float32, out: Array | None = None) -> Array:
+    """min(max(x, lower), upper), with x where it equals a bound or is NaN."""
+    if _CLIP_KEEPS_ZERO:
+        return np.clip(x, lower, upper, out=out)
+    bounded: Array = np.maximum(lower, x, out=out)  # of equal ones the second, on x86
+    return np.minimum(upper, bounded, out=bounded)
 
 
 def _store(x: Array, out: Array | None) -> Array:
