@@ -57,7 +57,7 @@ def save(figure: Any, path: str | os.PathLike[str]) -> None:
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
-        raise InputError(f"figure '{path}' cannot be written ({error}); choose a path like out.png") from error
+        raise InputError(f"figure '{path}' cannot be written ({error}); use a path like out.png") from error
 
 
 def _pyplot() -> Any:

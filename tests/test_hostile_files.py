@@ -3,6 +3,7 @@
 The mutations are seeded, so that a failure can be repeated: each test names the seeds it covers.
 """
 
+import os
 import struct
 import time
 import tracemalloc
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 from graphs import dense_graph, everything_graph
 
-from ptq.errors import FormatError, PtqError
-from ptq.format import dumps, flatbuffer, load, schema
+from ptq.errors import FormatError, InputError, PtqError
+from ptq.format import dumps, flatbuffer, load, save, schema
 from ptq.graph import Graph, Operator, Tensor
 
 SECONDS = 2.0
@@ -234,3 +235,18 @@ def test_random_bytes_are_refused():
             content[0:4] = struct.pack("<I", rng.integers(0, 64))
         with pytest.raises(PtqError):
             load(bytes(content))
+
+
+def test_a_device_is_not_replaced_and_a_link_stays_a_link(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="device or a pipe"):
+        save(dense_graph("INT8"), pipe)
+    assert pipe.is_fifo()
+    (tmp_path / "real.tflite").write_bytes(b"old")
+    link = tmp_path / "link.tflite"
+    link.symlink_to("real.tflite")
+    save(dense_graph("INT8"), link)
+    assert link.is_symlink()
+    assert load(tmp_path / "real.tflite") == load(link)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link.tflite", "pipe", "real.tflite"]

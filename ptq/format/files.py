@@ -23,12 +23,14 @@ def read_file(path: str | os.PathLike[str], expected: str) -> bytes:
 
 def write_file(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> None:
     """Write `chunks` to a new file and move it to `path`; InputError, and nothing left, if that fails."""
-    target = Path(path)
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp") if target.name else target
     created = False
     try:
+        target = Path(os.path.realpath(path))  # a symbolic link stays one
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp") if target.name else target
         if target.is_dir():
             raise IsADirectoryError("it is a directory")
+        if target.exists() and not target.is_file():
+            raise OSError("it is a device or a pipe")  # which the move below would replace by a file
         with open(temporary, "xb") as file:
             created = True
             file.writelines(chunks)
