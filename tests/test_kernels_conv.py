@@ -117,10 +117,12 @@ def test_fully_connected_hybrid_equals_the_loops(numerics, symmetric, per_channe
 
 
 def test_an_input_of_zeros_gives_the_activated_bias():
-    bias = np.array([-1, 7, 0.5], np.float32)
+    bias = np.array([-1, 7, -0.0], np.float32)
     weights = np.ones((3, 4), np.int8)
-    result = fully_connected_hybrid(np.zeros((2, 4), np.float32), weights, np.ones(1, "f4"), bias, "RELU6")
-    assert result.tolist() == [[0, 6, 0.5]] * 2
+    zeros, one = np.zeros((2, 4), np.float32), np.ones(1, np.float32)
+    assert fully_connected_hybrid(zeros, weights, one, bias, "RELU6").tolist() == [[0, 6, 0]] * 2
+    # nothing is added to the bias: -0 would become +0
+    assert fully_connected_hybrid(zeros, weights, one, bias).tobytes() == np.stack([bias, bias]).tobytes()
 
 
 @pytest.mark.parametrize("inner", [15, 16, 24, 31, 2064, 3000, 9997])

@@ -65,7 +65,8 @@ def fully_connected_hybrid(
     """
     rows = _rows(input, weights)
     exact = prepared if prepared is not None else prepare(weights, numerics)
-    output = np.zeros((len(rows), len(weights)), np.float32)
+    start = np.zeros(len(weights), np.float32) if bias is None else bias
+    output = np.tile(start, (len(rows), 1))
     # quantize input
     if rows.any():
         quantized = quantize_rows(rows, not asymmetric_quantize_inputs, numerics)
@@ -75,11 +76,10 @@ def fully_connected_hybrid(
         # rescale
         per_channel = weights_scale.size > 1
         scale = quantized.scale[:, None] * (weights_scale if per_channel else weights_scale[0])
-        output = accumulator.astype(np.float32, copy=False)
-        output *= scale
-    # add bias
-    if bias is not None:
-        output += bias
+        accumulator = accumulator.astype(np.float32, copy=False)
+        accumulator *= scale
+        # add bias
+        output += accumulator
     # clamp
     return _shaped(activate_float(output, activation, out=output), input, keep_num_dims)
 
