@@ -141,6 +141,18 @@ def test_shared_parts_are_read_but_endless_sharing_is_refused():
     assert 2000 <= visits <= len(content) * flatbuffer.VISITS / 12
 
 
+def test_the_same_vector_is_not_read_without_end():
+    content = write(Table({0: Vector(np.zeros(1000, np.uint8))}))
+    reader = Reader(content, b"TEST")
+    position = reader.follow(reader.slots(reader.root())[0])
+    reads = 0
+    with pytest.raises(FormatError, match="share"):
+        while reads < 100:
+            reader.array(position, np.dtype("u1"))
+            reads += 1
+    assert flatbuffer.VISITS <= reads <= flatbuffer.VISITS + 5
+
+
 def test_files_above_two_gigabytes_are_refused(monkeypatch):
     monkeypatch.setattr(flatbuffer, "LARGEST_FILE", 1000)
     write(Table({0: Vector(np.zeros(900, np.uint8))}))

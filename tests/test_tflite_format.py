@@ -13,7 +13,7 @@ from graphs import dense_graph, everything_graph, graphs
 from hypothesis import HealthCheck, given, settings
 
 from ptq.errors import FormatError, GraphError, InputError, QuantizationError, UnsupportedError
-from ptq.format import dumps, flatbuffer, load, save, schema
+from ptq.format import dumps, flatbuffer, load, save, schema, tflite_write
 from ptq.graph import Graph, Operator, Quantization, Tensor
 from ptq.operators import OPTIONS, WITHOUT_OPTIONS, default_options
 
@@ -77,7 +77,6 @@ def test_a_graph_with_every_feature_survives():
 def test_random_graphs_survive(graph):
     content = dumps(graph)
     found = load(content)
-    # a constant without elements is only told from a computed tensor by not being computed
     assert found == graph
     assert dumps(found) == content
 
@@ -155,6 +154,32 @@ def test_contents_that_differ_only_at_the_end_are_not_shared():
         1 + i // 2 for i in range(20)
     ]
     assert load(dumps(graph)) == graph
+
+
+def test_the_same_memory_is_hashed_once(monkeypatch):
+    digests = []
+    digest = tflite_write._digest
+    monkeypatch.setattr(tflite_write, "_digest", lambda data: digests.append(data) or digest(data))
+    data = np.zeros(1000, np.uint8)
+    names = [data, data, data.copy(), data[:], data.reshape(10, 100).reshape(-1), data]
+    content = dumps(Graph([Tensor(f"c{i}", (1000,), "UINT8", array) for i, array in enumerate(names)]))
+    assert len(digests) == 2
+    assert len(decoded(content)["buffers"]) == 2
+
+
+def test_an_empty_buffer_makes_a_constant_only_of_a_tensor_that_nothing_computes():
+    tensors = [{"name": name, "shape": ints(0), "buffer": 1} for name in ("input", "output", "constant")]
+    tensors += [{"name": "state", "shape": ints(0), "buffer": 1, "is_variable": True}]
+    tensors += [{"name": "not empty", "shape": ints(2), "buffer": 1}]
+    subgraph = {
+        "tensors": tensors,
+        "inputs": ints(0),
+        "operators": [{"inputs": ints(0, 2), "outputs": ints(1)}],
+    }
+    model = {"version": 3, "buffers": [{}, {"data": b""}], "operator_codes": [{}], "subgraphs": [subgraph]}
+    found = load(raw(model))
+    assert [tensor.name for tensor in found.tensors if tensor.is_constant] == ["constant"]
+    assert load(dumps(found)) == found
 
 
 def test_temporary_copies_are_not_mistaken_for_each_other():

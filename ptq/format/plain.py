@@ -101,7 +101,8 @@ class _Decoder:
 
     def _list(self, data: Any) -> list[Any]:
         if not isinstance(data, list):
-            raise FormatError(f"{reprlib.repr(data):.80} found in the saved graph, expected a list; it is damaged")
+            found = reprlib.repr(data)[:80]
+            raise FormatError(f"{found} found in the saved graph, expected a list; it is damaged")
         return [self.value(item) for item in data]
 
     def _array(self, name: Any) -> Array:
@@ -133,7 +134,8 @@ class _Decoder:
         for field, check in _FIELDS[cls].items():
             item = self.value(fields[field])
             if not check(item):
-                raise FormatError(f"{name}.{field} of the saved graph: {reprlib.repr(item):.80} found; it is damaged")
+                found = reprlib.repr(item)[:80]
+                raise FormatError(f"{name}.{field} of the saved graph: {found} found; it is damaged")
             fields[field] = tuple(item) if field in _SHAPES and item is not None else item
         return cls(**fields)
 
