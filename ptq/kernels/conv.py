@@ -23,7 +23,7 @@ from ptq.numerics import LITERT_REFERENCE, Numerics
 Array = npt.NDArray[Any]
 Rows = tuple[slice, Array]
 
-BLOCK = 65_536
+BLOCK = 131_072
 """Elements of the output that are accumulated and finished at once, so that they stay in the cache."""
 
 

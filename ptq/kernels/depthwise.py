@@ -31,6 +31,13 @@ CHUNK = 49_152
 """Elements of the output that all taps are applied to at once, so that they stay in the cache."""
 
 
+SumTaps = Callable[[Array, Array, Array], None]
+"""Writes sum_{i,j} taps[i,j] * weights[i,j] to its third argument."""
+
+Finish = Callable[[Array], None]
+"""Takes accumulators in place through the steps after the sum."""
+
+
 def depthwise_conv2d_float(
     input: Array,
     filter: Array,
@@ -47,14 +54,17 @@ def depthwise_conv2d_float(
     """
     geometry = Geometry(stride, dilation, padding)
     output = _allocate(input, filter, geometry)
-    for image, result in zip(input, output, strict=True):
-        # accumulate
-        _accumulate(image, result, filter[0], geometry, _sum_in_order)
+
+    def finish(out: Array) -> None:
         # add bias
         if bias is not None:
-            result += bias
+            out += bias
         # clamp
-        clamp_float(result, activation, out=result)
+        clamp_float(out, activation, out=out)
+
+    for image, result in zip(input, output, strict=True):
+        # accumulate
+        _accumulate(image, result, filter[0], geometry, _sum_in_order, finish)
     return output
 
 
@@ -83,15 +93,19 @@ def depthwise_conv2d_hybrid(
     for image, result in zip(input, output, strict=True):
         # quantize input
         quantized = quantize_rows(image.reshape(1, -1), symmetric=False, numerics=numerics)
+        centred, scale = quantized.centred.reshape(image.shape), filter_scale * quantized.scale[0]
+
+        def finish(out: Array, scale: Array = scale) -> None:
+            # rescale
+            out *= scale
+            # add bias
+            if bias is not None:
+                out += bias
+            # clamp
+            clamp_float(out, activation, out=out)
+
         # accumulate
-        _accumulate(quantized.centred.reshape(image.shape), result, weights, geometry, _sum_exactly)
-        # rescale
-        result *= filter_scale * quantized.scale[0]
-        # add bias
-        if bias is not None:
-            result += bias
-        # clamp
-        clamp_float(result, activation, out=result)
+        _accumulate(centred, result, weights, geometry, _sum_exactly, finish)
     return output
 
 
@@ -116,20 +130,25 @@ def _allocate(input: Array, filter: Array, geometry: Geometry) -> Array:
     return np.empty((len(input), vertical.size, horizontal.size, filter.shape[3]), np.float32)
 
 
-def _accumulate(image: Array, result: Array, weights: Array, geometry: Geometry, sum_taps: SumTaps) -> None:
-    """result[y,x,o] = sum over taps of weights[i,j,o] * image[y', x', c], for one image."""
+def _accumulate(
+    image: Array, result: Array, weights: Array, geometry: Geometry, sum_taps: SumTaps, finish: Finish
+) -> None:
+    """result[y,x,o] = sum over taps of weights[i,j,o] * image[y', x', c], for one image [H, W, C].
+
+    A few rows of the result are `finish`ed as soon as they are summed, while they are in the cache.
+    """
     multiplier = weights.shape[2] // image.shape[2]
     if multiplier > 1:
         image = np.repeat(image, multiplier, axis=2)
     padded = pad_image(image, *geometry.windows(image.shape, weights.shape[:2]))
     if geometry.stride == (1, 1):
-        _accumulate_flat(padded, result, weights, geometry.dilation, sum_taps)
+        _accumulate_flat(padded, result, weights, geometry.dilation, sum_taps, finish)
     else:
-        _accumulate_strided(padded, result, weights, geometry, sum_taps)
+        _accumulate_strided(padded, result, weights, geometry, sum_taps, finish)
 
 
 def _accumulate_strided(
-    padded: Array, result: Array, weights: Array, geometry: Geometry, sum_taps: SumTaps
+    padded: Array, result: Array, weights: Array, geometry: Geometry, sum_taps: SumTaps, finish: Finish
 ) -> None:
     """A few output rows at a time."""
     height, width, channels = result.shape
@@ -141,10 +160,11 @@ def _accumulate_strided(
         out = result[top : top + step]
         taps = as_strided(padded[top * stride_h :], (*weights.shape[:2], *out.shape), strides)
         sum_taps(taps, weights[:, :, None, None], out)
+        finish(out)
 
 
 def _accumulate_flat(
-    padded: Array, result: Array, weights: Array, dilation: Pair, sum_taps: SumTaps
+    padded: Array, result: Array, weights: Array, dilation: Pair, sum_taps: SumTaps, finish: Finish
 ) -> None:
     """Long one-dimensional runs, for stride 1.
 
@@ -166,10 +186,7 @@ def _accumulate_flat(
         sum_taps(taps, tiled[:, :, :length], total[:length])
         computed = total[: rows * row].reshape(rows, -1, channels)
         result[top : top + rows] = computed[:, :width]
-
-
-SumTaps = Callable[[Array, Array, Array], None]
-"""Writes sum_{i,j} taps[i,j] * weights[i,j] to its third argument."""
+        finish(result[top : top + rows])
 
 
 def _sum_in_order(taps: Array, weights: Array, out: Array) -> None:

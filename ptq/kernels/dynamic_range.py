@@ -29,7 +29,7 @@ from ptq.numerics import Numerics
 
 Array = npt.NDArray[Any]
 
-CHUNK = 32_768
+CHUNK = 131_072
 """Elements that are taken through all steps at once, so that they stay in the cache."""
 
 SIMD_LANES = 8
