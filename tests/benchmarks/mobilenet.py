@@ -112,13 +112,13 @@ def quantizing(path):
 
 
 def import_time():
-    for name in ("numpy", "ptq"):
+    for code in ("import numpy", "import ptq", "from ptq import *"):
         times = []
         for _ in range(7):
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", f"import {name}"], check=True)
+            subprocess.run([sys.executable, "-c", code], check=True)
             times.append(time.perf_counter() - start)
-        print(f"  whole process `import {name}`: {statistics.median(times):.3f} s")
+        print(f"  whole process `{code}`: {statistics.median(times):.3f} s")
 
 
 def main():
