@@ -102,13 +102,14 @@ def latency(title, content, image):
 
 
 def quantizing(path):
-    print("\nquantizing, file to file (median of 5, first, memory before and at the peak)")
+    print("\nquantizing, file to file (median of 5, first, memory before and at the peak, file size)")
     for name, setup in QUANTIZE.items():
         code = MEASURE.format(setup=setup)
         command = [sys.executable, "-c", code, str(path), str(path) + ".out"]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         median, first, before, peak = map(float, result.stdout.split()[-4:])
-        print(f"  {name:<20} {median:6.3f} s  {first:6.3f} s  {before:6.0f} MB  {peak:6.0f} MB")
+        size = Path(str(path) + ".out").stat().st_size
+        print(f"  {name:<20} {median:6.3f} s  {first:6.3f} s  {before:6.0f} MB  {peak:6.0f} MB  {size:,} bytes")
 
 
 def import_time():
