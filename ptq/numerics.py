@@ -19,6 +19,11 @@ class Numerics:
         "portable" is `internal/reference/portable_tensor_utils.cc`.
     row_sums: "wrapping" reproduces the int16 lanes in which x86 builds sum the weights of a row,
         "exact" sums in int32 as the portable source does.
+
+    LITERT_REFERENCE is bit-exact with BUILTIN_REF of LiteRT's x86-64 wheels; PORTABLE is what the C++ source
+    says. XNNPACK and TFLITE_MICRO choose the rounding of integers. They have no hybrid kernels of this form
+    (XNNPACK quantizes every input asymmetrically, micro none at all): with them ptq's hybrid kernels follow
+    the portable source.
     """
 
     name: str

@@ -176,3 +176,12 @@ def test_numerics_are_an_argument():
         different += outputs[0].tobytes() != outputs[1].tobytes()
     # about one row in four has a scale one unit in the last place apart
     assert 0 < different < 20
+
+
+@pytest.mark.parametrize("position,type", [(1, "UINT8"), (1, "FLOAT16"), (2, "INT32")])
+def test_types_without_a_kernel_are_refused_not_computed_with(position, type):
+    graph = network()
+    tensor = graph.tensors[graph.operators[0].inputs[position]]
+    tensor.type, tensor.data = type, tensor.data.astype(ptq.graph.DTYPES[type])
+    with pytest.raises(UnsupportedError, match=f"'{tensor.name}'.*expected float32"):
+        ptq.Interpreter(graph=graph).run([np.zeros((1, 3), np.float32)])

@@ -182,44 +182,34 @@ def _store(x: Array, out: Array | None) -> Array:
 # --- for the registry -----------------------------------------------------------------------------
 
 
-def float_input(call: Call, position: int = 0) -> Array:
-    """An input that must be float32; UnsupportedError if it is of another type."""
-    value = call.array(position)
-    if value.dtype != np.float32:
-        raise UnsupportedError(
-            f"{call.operator.type}: input {position} of dtype {value.dtype} found, expected float32"
-        )
-    return value
-
-
 def relu_op(call: Call) -> list[Array]:
     """RELU: inputs (x)."""
-    return [relu_float(float_input(call))]
+    return [relu_float(call.float_array(0))]
 
 
 def relu6_op(call: Call) -> list[Array]:
     """RELU6: inputs (x)."""
-    return [relu6_float(float_input(call))]
+    return [relu6_float(call.float_array(0))]
 
 
 def relu_n1_to_1_op(call: Call) -> list[Array]:
     """RELU_N1_TO_1: inputs (x)."""
-    return [relu_n1_to_1_float(float_input(call))]
+    return [relu_n1_to_1_float(call.float_array(0))]
 
 
 def logistic_op(call: Call) -> list[Array]:
     """LOGISTIC: inputs (x)."""
-    return [logistic_float(float_input(call))]
+    return [logistic_float(call.float_array(0))]
 
 
 def tanh_op(call: Call) -> list[Array]:
     """TANH: inputs (x)."""
-    return [tanh_float(float_input(call))]
+    return [tanh_float(call.float_array(0))]
 
 
 def softmax_op(call: Call) -> list[Array]:
     """SOFTMAX: inputs (x), option beta."""
-    return [softmax_float(float_input(call), call.options["beta"])]
+    return [softmax_float(call.float_array(0), call.options["beta"])]
 
 
 FLOAT: dict[str, Kernel] = {

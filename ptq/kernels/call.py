@@ -49,6 +49,21 @@ class Call:
         """The value of an optional input, or None."""
         return self.inputs[position] if position < len(self.inputs) else None
 
+    def float_array(self, position: int) -> Array:
+        """The value of a mandatory input that must be float32; UnsupportedError if it is of another type."""
+        value = self.array(position)
+        if value.dtype != np.float32:
+            tensor = self.tensors[position]
+            raise UnsupportedError(
+                f"{self.operator.type}: input {position} ('{tensor.name if tensor else ''}') of dtype "
+                f"{value.dtype} found, expected float32; ptq has no kernel for this combination of types"
+            )
+        return value
+
+    def optional_float_array(self, position: int) -> Array | None:
+        """The same for an optional input, such as a bias; None if it is absent."""
+        return None if self.optional(position) is None else self.float_array(position)
+
     def scale(self, position: int) -> Array:
         """The scales of a quantized, symmetric input; UnsupportedError if it is neither."""
         tensor = self.tensors[position]

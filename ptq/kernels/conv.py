@@ -214,18 +214,22 @@ def geometry_options(call: Call) -> dict[str, Any]:
 
 
 def _float(call: Call) -> list[Array]:
-    return [conv2d_float(call.array(0), call.array(1), call.optional(2), **geometry_options(call))]
+    return [
+        conv2d_float(
+            call.float_array(0), call.float_array(1), call.optional_float_array(2), **geometry_options(call)
+        )
+    ]
 
 
 def _hybrid(call: Call) -> list[Array]:
-    input, filter = call.array(0), call.array(1)
+    input, filter = call.float_array(0), call.array(1)
     prepared = call.remember("filter", lambda: prepare(filter, input))
     return [
         conv2d_hybrid(
             input,
             filter,
             call.scale(1),
-            call.optional(2),
+            call.optional_float_array(2),
             numerics=call.numerics,
             prepared=prepared,
             **geometry_options(call),

@@ -150,21 +150,21 @@ def _shaped(output: Array, input: Array, keep_num_dims: bool) -> Array:
 
 def _arguments(call: Call) -> dict[str, Any]:
     return {
-        "bias": call.inputs[2] if len(call.inputs) > 2 else None,
+        "bias": call.optional_float_array(2),
         "activation": call.options["fused_activation_function"],
         "keep_num_dims": call.options["keep_num_dims"],
     }
 
 
 def _float(call: Call) -> list[Array]:
-    return [fully_connected_float(call.array(0), call.array(1), **_arguments(call))]
+    return [fully_connected_float(call.float_array(0), call.float_array(1), **_arguments(call))]
 
 
 def _hybrid(call: Call) -> list[Array]:
     weights = call.array(1)
     return [
         fully_connected_hybrid(
-            call.array(0),
+            call.float_array(0),
             weights,
             call.scale(1),
             asymmetric_quantize_inputs=call.options["asymmetric_quantize_inputs"],

@@ -205,17 +205,21 @@ def _sum_exactly(taps: Array, weights: Array, out: Array) -> None:
 
 def _float(call: Call) -> list[Array]:
     _check_multiplier(call)
-    return [depthwise_conv2d_float(call.array(0), call.array(1), call.optional(2), **geometry_options(call))]
+    return [
+        depthwise_conv2d_float(
+            call.float_array(0), call.float_array(1), call.optional_float_array(2), **geometry_options(call)
+        )
+    ]
 
 
 def _hybrid(call: Call) -> list[Array]:
     _check_multiplier(call)
     return [
         depthwise_conv2d_hybrid(
-            call.array(0),
+            call.float_array(0),
             call.array(1),
             call.scale(1),
-            call.optional(2),
+            call.optional_float_array(2),
             numerics=call.numerics,
             **geometry_options(call),
         )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import ShapeError, UnsupportedError
-from ptq.kernels.activation import clamp_float, float_input, sequential_sum
+from ptq.kernels.activation import clamp_float, sequential_sum
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.padding import Window, window
 from ptq.shapes import resolve_axes
@@ -155,12 +155,12 @@ def _elements(length: int, size: int, stride: int, geometry: Window) -> Array:
 
 def average_pool2d_op(call: Call) -> list[Array]:
     """AVERAGE_POOL_2D: inputs (x)."""
-    return [average_pool2d_float(float_input(call), *_pool_options(call))]
+    return [average_pool2d_float(call.float_array(0), *_pool_options(call))]
 
 
 def max_pool2d_op(call: Call) -> list[Array]:
     """MAX_POOL_2D: inputs (x)."""
-    return [max_pool2d_float(float_input(call), *_pool_options(call))]
+    return [max_pool2d_float(call.float_array(0), *_pool_options(call))]
 
 
 def mean_op(call: Call) -> list[Array]:
@@ -168,7 +168,7 @@ def mean_op(call: Call) -> list[Array]:
     axes = call.array(1)
     if not np.issubdtype(axes.dtype, np.integer):
         raise UnsupportedError(f"MEAN: axes of dtype {axes.dtype} found, expected int32")
-    return [mean_float(float_input(call), axes.ravel().tolist(), call.options["keep_dims"])]
+    return [mean_float(call.float_array(0), axes.ravel().tolist(), call.options["keep_dims"])]
 
 
 def _pool_options(call: Call) -> tuple[Pair, Pair, str, str]:

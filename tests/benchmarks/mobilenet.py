@@ -109,7 +109,8 @@ def quantizing(path):
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         median, first, before, peak = map(float, result.stdout.split()[-4:])
         size = Path(str(path) + ".out").stat().st_size
-        print(f"  {name:<20} {median:6.3f} s  {first:6.3f} s  {before:6.0f} MB  {peak:6.0f} MB  {size:,} bytes")
+        memory = f"{before:6.0f} MB  {peak:6.0f} MB"
+        print(f"  {name:<20} {median:6.3f} s  {first:6.3f} s  {memory}  {size:,} bytes")
 
 
 def import_time():
