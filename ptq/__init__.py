@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from ptq.format import dumps, load, load_directory, save, save_directory
     from ptq.graph import Graph, Operator, Quantization, Tensor
     from ptq.interpreter import Interpreter
-    from ptq.numerics import LITERT_REFERENCE, PORTABLE, TFLITE_MICRO, XNNPACK, Numerics
+    from ptq.numerics import (
+        LITERT_REFERENCE,
+        LITERT_REFERENCE_ORDERED,
+        PORTABLE,
+        TFLITE_MICRO,
+        XNNPACK,
+        Numerics,
+    )
 
 _HOMES = {
     "build": ["Builder"],
@@ -25,12 +32,20 @@ _HOMES = {
     "format": ["dumps", "load", "load_directory", "save", "save_directory"],
     "graph": ["Graph", "Operator", "Quantization", "Tensor"],
     "interpreter": ["Interpreter"],
-    "numerics": ["LITERT_REFERENCE", "PORTABLE", "TFLITE_MICRO", "XNNPACK", "Numerics"],
+    "numerics": [
+        "LITERT_REFERENCE",
+        "LITERT_REFERENCE_ORDERED",
+        "PORTABLE",
+        "TFLITE_MICRO",
+        "XNNPACK",
+        "Numerics",
+    ],
 }
 _MODULE_OF = {name: f"ptq.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "LITERT_REFERENCE",
+    "LITERT_REFERENCE_ORDERED",
     "PORTABLE",
     "TFLITE_MICRO",
     "XNNPACK",

@@ -25,6 +25,9 @@ Array = npt.NDArray[Any]
 FLOAT32_EXACT = 2**24
 """Every integer of at most this magnitude is a float32."""
 
+ORDERED_BLOCK = 16_384
+"""Elements of the result that `ordered_matmul` keeps in the cache while it goes through K."""
+
 LARGEST_OPERAND = 255
 """The largest |x| that the bound allows for: an int8 minus an int8 zero point."""
 
@@ -88,6 +91,22 @@ def integer_matmul(x: Array, weights: ExactWeights, out: Array | None = None) ->
     for start, stop, block in weights.blocks:
         total += np.matmul(x[:, start:stop], block)
     return total
+
+
+def ordered_matmul(x: Array, weights: Array, out: Array) -> None:
+    """The float product sum_k x[m,k] * weights[n,k], added for k = 0, 1, 2, ... as a loop in C adds.
+
+    x: float32 [M, K]. weights: float32 [N, K]. out: float32 [M, N]. Every product and every sum is rounded to
+    float32, without fused multiply-add: the arithmetic of TensorFlow Lite's reference loops.
+    """
+    columns = np.ascontiguousarray(weights.T)
+    step = max(ORDERED_BLOCK // max(len(weights), 1), 1)
+    product = np.empty((step, len(weights)), np.float32)
+    for top in range(0, len(x), step):
+        rows, total = np.ascontiguousarray(x[top : top + step].T), out[top : top + step]
+        total[...] = 0
+        for values, column in zip(rows, columns, strict=True):
+            total += np.multiply(values[:, None], column, out=product[: len(total)])
 
 
 def im2col(

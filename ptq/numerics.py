@@ -20,19 +20,25 @@ class Numerics:
     row_sums: "wrapping" reproduces the int16 lanes in which x86 builds sum the weights of a row,
         "exact" sums in int32 as the portable source does.
 
-    LITERT_REFERENCE is bit-exact with BUILTIN_REF of LiteRT's x86-64 wheels; PORTABLE is what the C++ source
-    says. XNNPACK and TFLITE_MICRO choose the rounding of integers. They have no hybrid kernels of this form
-    (XNNPACK quantizes every input asymmetrically, micro none at all): with them ptq's hybrid kernels follow
-    the portable source.
+    float_sums: in which order float CONV_2D and FULLY_CONNECTED add their products: "blas" is fast and
+        leaves the order to BLAS, "ordered" adds one after the other as the reference does.
+
+    LITERT_REFERENCE is bit-exact with BUILTIN_REF of LiteRT's x86-64 wheels, but for the order of those
+    float sums; LITERT_REFERENCE_ORDERED is so in everything, at the reference's own speed. PORTABLE is what
+    the C++ source says. XNNPACK and TFLITE_MICRO choose the rounding of integers. They have no hybrid kernels
+    of this form (XNNPACK quantizes every input asymmetrically, micro none at all): with them ptq's hybrid
+    kernels follow the portable source.
     """
 
     name: str
     rounding: Literal["double", "single"] = "double"
     dynamic_range: Literal["simd", "portable"] = "simd"
     row_sums: Literal["wrapping", "exact"] = "wrapping"
+    float_sums: Literal["blas", "ordered"] = "blas"
 
 
 LITERT_REFERENCE = Numerics("LITERT_REFERENCE")
+LITERT_REFERENCE_ORDERED = Numerics("LITERT_REFERENCE_ORDERED", float_sums="ordered")
 PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact")
 XNNPACK = Numerics("XNNPACK", rounding="single", dynamic_range="portable", row_sums="exact")
 TFLITE_MICRO = Numerics("TFLITE_MICRO", dynamic_range="portable", row_sums="exact")

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from ptq.gemm import (
     FLOAT32_EXACT,
     LARGEST_OPERAND,
+    ORDERED_BLOCK,
     ExactWeights,
     im2col,
     integer_matmul,
     integer_matmul_loops,
+    ordered_matmul,
 )
 
 
@@ -48,6 +50,26 @@ def test_the_bound_is_tight():
 def test_small_weights_need_no_blocks_however_long_the_row():
     weights = np.ones((3, 60_000), np.int8)
     assert len(ExactWeights.prepare(weights).blocks) == 1
+
+
+@given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 40), st.integers(1, 6))
+def test_the_ordered_product_is_the_loop_s(seed, rows, inner, columns):
+    rng = np.random.default_rng(seed)
+    x, weights = (rng.normal(0, 1, (n, inner)).astype(np.float32) for n in (rows, columns))
+    out = np.empty((rows, columns), np.float32)
+    ordered_matmul(x, weights, out)
+    for m, n in np.ndindex(out.shape):
+        total = np.float32(0)
+        for k in range(inner):
+            total = np.float32(total + np.float32(x[m, k] * weights[n, k]))
+        assert out[m, n] == total
+
+
+def test_the_ordered_product_of_many_rows_goes_block_by_block():
+    x = np.arange(3 * ORDERED_BLOCK, dtype=np.float32).reshape(-1, 1)
+    out = np.empty((len(x), 2), np.float32)
+    ordered_matmul(x, np.array([[1], [2]], np.float32), out)
+    assert np.array_equal(out, x * np.array([1, 2], np.float32))
 
 
 @pytest.mark.parametrize("kernel,stride,dilation", [((1, 1), (1, 1), (1, 1)), ((3, 2), (2, 1), (1, 2))])

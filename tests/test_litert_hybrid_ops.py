@@ -1,9 +1,10 @@
 """Hybrid kernels and convolutions against LiteRT's reference kernels, random configuration by configuration.
 
-Hybrid outputs and float DEPTHWISE_CONV_2D must be equal bit for bit. Float CONV_2D and FULLY_CONNECTED sum
-through BLAS in another order than the reference's loops: each of the two sums of K products and a bias is
-within K * 2^-24 * (1 + small) * (sum |products| + |bias|) of the real one, so that they differ by at most
-K * 2^-23 * (sum |products| + |bias|), rounded up here by K + 2 for K.
+Hybrid outputs and float DEPTHWISE_CONV_2D must be equal bit for bit, and so must float CONV_2D and
+FULLY_CONNECTED with ordered sums. By default these two sum through BLAS in another order than the reference's
+loops: each of the two sums of K products and a bias is within K * 2^-24 * (1 + small) * (sum |products| +
+|bias|) of the real one, so that they differ by at most K * 2^-23 * (sum |products| + |bias|), rounded up here
+by K + 2 for K.
 """
 
 import numpy as np
@@ -60,8 +61,8 @@ def weights_and_scale(rng, shape, axis, per_channel):
     return weights, np.exp(rng.uniform(-9, 3, count)).astype(np.float32)
 
 
-def check(graph, x, exactly=True):
-    ours = ptq.Interpreter(graph=graph).run([x])[0]
+def check(graph, x, exactly=True, numerics=ptq.LITERT_REFERENCE):
+    ours = ptq.Interpreter(graph=graph, numerics=numerics).run([x])[0]
     theirs = run_litert(graph, [x])[0]
     assert ours.shape == theirs.shape
     if exactly:
@@ -167,6 +168,13 @@ def test_float_depthwise_conv2d_is_bit_equal():
     rng = np.random.default_rng(15)
     for _ in range(CONFIGURATIONS):
         check(*convolution(rng, depthwise=True))
+
+
+def test_float_conv2d_and_fully_connected_are_bit_equal_with_ordered_sums():
+    rng = np.random.default_rng(18)
+    for _ in range(CONFIGURATIONS):
+        check(*convolution(rng, depthwise=False), numerics=ptq.LITERT_REFERENCE_ORDERED)
+        check(*fully_connected(rng), numerics=ptq.LITERT_REFERENCE_ORDERED)
 
 
 def test_float_conv2d_is_within_the_bound_of_two_summation_orders():

@@ -77,6 +77,16 @@ def test_float_models_end_to_end(shared, name):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize("recipe", ["float", *RECIPES])
+@pytest.mark.parametrize("name", MODELS)
+def test_whole_models_are_bit_equal_end_to_end_with_ordered_sums(shared, name, recipe):
+    graph = graph_of(shared, name, recipe)
+    for seed in range(3):
+        x = random_input(graph, seed)
+        ours = ptq.Interpreter(graph=graph, numerics=ptq.LITERT_REFERENCE_ORDERED).run([x])[0]
+        assert ours.tobytes() == run_litert(graph, [x])[0].tobytes()
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_model_whose_operators_are_all_hybrid_is_bit_equal_end_to_end(shared, recipe):
     graph = quantized(float_graph(shared, "toycar_autoencoder_float"), recipe)

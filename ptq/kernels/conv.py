@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import ShapeError
-from ptq.gemm import ExactWeights, im2col, integer_matmul
+from ptq.gemm import ExactWeights, im2col, integer_matmul, ordered_matmul
 from ptq.kernels.activation import clamp_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.dynamic_range import quantize_rows
@@ -52,17 +52,19 @@ def conv2d_float(
     dilation: Pair = (1, 1),
     padding: str = "SAME",
     activation: str = "NONE",
+    numerics: Numerics = LITERT_REFERENCE,
 ) -> Array:
     """output[n,y,x,o] = activation(bias[o] + sum_{i,j,c} filter[o,i,j,c] * image[n, y', x', c])  (Q9)
 
-    with y' = y * stride - before + i * dilation, and 0 outside the image. All arrays float32. The order
-    of summation is BLAS's: the result differs from another order by at most
-    K * 2^-23 * (sum |filter * image| + |bias|), where K = kernel_h * kernel_w * C / groups.
+    with y' = y * stride - before + i * dilation, and 0 outside the image. All arrays float32. With ordered
+    float sums the products are added over i, j, c as the reference adds them. BLAS chooses another order,
+    whose result differs by at most K * 2^-23 * (sum |filter * image| + |bias|), with
+    K = kernel_h * kernel_w * C / groups.
     Raises ShapeError if the channels do not fit. Source: `reference/conv.h`, Conv.
     """
     geometry = Geometry(stride, dilation, padding)
     output = _allocate(input, filter, geometry)
-    weights = [matrix.T for matrix in _groups(filter, input)]
+    products = [_product(matrix, numerics) for matrix in _groups(filter, input)]
 
     def finish(out: Array) -> None:
         # add bias
@@ -73,7 +75,7 @@ def conv2d_float(
 
     for image, result in zip(input, output, strict=True):
         # accumulate
-        _convolve(image, result, filter, geometry, [_product(matrix) for matrix in weights], finish)
+        _convolve(image, result, filter, geometry, products, finish)
     return output
 
 
@@ -151,9 +153,12 @@ Product = Callable[[Array, Array], None]
 """Writes the product of patches [M, K] and one group's weights to out [M, O / groups]."""
 
 
-def _product(weights: Array) -> Product:
+def _product(weights: Array, numerics: Numerics) -> Product:
     def multiply(patches: Array, out: Array) -> None:
-        np.matmul(patches, weights, out=out)
+        if numerics.float_sums == "ordered":
+            ordered_matmul(patches, weights, out)
+        else:
+            np.matmul(patches, weights.T, out=out)
 
     return multiply
 
@@ -216,7 +221,11 @@ def geometry_options(call: Call) -> dict[str, Any]:
 def _float(call: Call) -> list[Array]:
     return [
         conv2d_float(
-            call.float_array(0), call.float_array(1), call.optional_float_array(2), **geometry_options(call)
+            call.float_array(0),
+            call.float_array(1),
+            call.optional_float_array(2),
+            numerics=call.numerics,
+            **geometry_options(call),
         )
     ]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import QuantizationError, ShapeError
-from ptq.gemm import ExactWeights, integer_matmul
+from ptq.gemm import ExactWeights, integer_matmul, ordered_matmul
 from ptq.kernels.activation import activate_float, clamp_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.dynamic_range import DynamicRows, quantize_rows
@@ -26,17 +26,23 @@ def fully_connected_float(
     bias: Array | None = None,
     activation: str = "NONE",
     keep_num_dims: bool = False,
+    numerics: Numerics = LITERT_REFERENCE,
 ) -> Array:
     """output = activation(input @ weights.T + bias)                                             (Q5)
 
     input: float32 [..., K]. weights: float32 [N, K]. bias: float32 [N]. Returns float32 [M, N], or
-    [..., N] with keep_num_dims. The order of summation is BLAS's, so that the result differs from
-    another exact-in-principle order by at most K * 2^-23 * (|input| @ |weights|.T + |bias|).
+    [..., N] with keep_num_dims. With ordered float sums the products are added for k = 0, 1, ... as the
+    reference adds them. BLAS chooses another order, whose result differs by at most
+    K * 2^-23 * (|input| @ |weights|.T + |bias|).
     Source: `tflite/kernels/internal/reference/fully_connected.h`, FullyConnected.
     """
     rows = _rows(input, weights)
     # accumulate
-    output = np.matmul(rows, weights.T)
+    output = np.empty((len(rows), len(weights)), np.float32)
+    if numerics.float_sums == "ordered":
+        ordered_matmul(rows, weights, output)
+    else:
+        np.matmul(rows, weights.T, out=output)
     # add bias
     if bias is not None:
         output += bias
@@ -157,7 +163,10 @@ def _arguments(call: Call) -> dict[str, Any]:
 
 
 def _float(call: Call) -> list[Array]:
-    return [fully_connected_float(call.float_array(0), call.float_array(1), **_arguments(call))]
+    arguments = _arguments(call)
+    return [
+        fully_connected_float(call.float_array(0), call.float_array(1), numerics=call.numerics, **arguments)
+    ]
 
 
 def _hybrid(call: Call) -> list[Array]:

@@ -74,8 +74,8 @@ def litert_runner(content, resolver, image):
     return run
 
 
-def ptq_runner(content, image):
-    interpreter = ptq.Interpreter(model_content=content)
+def ptq_runner(content, image, numerics=ptq.LITERT_REFERENCE):
+    interpreter = ptq.Interpreter(model_content=content, numerics=numerics)
     return lambda: interpreter.run([image])[0]
 
 
@@ -93,10 +93,13 @@ def interleaved_medians(runners, rounds):
 
 def latency(title, content, image):
     runners = {"ptq": ptq_runner(content, image)}
+    runners["ptq, ordered sums"] = ptq_runner(content, image, ptq.LITERT_REFERENCE_ORDERED)
     runners |= {name: litert_runner(content, resolver, image) for name, resolver in RESOLVERS.items()}
     ours, reference = runners["ptq"](), runners["LiteRT BUILTIN_REF"]()
+    equal = runners["ptq, ordered sums"]().tobytes() == reference.tobytes()
     medians = interleaved_medians(runners, rounds=11)
-    print(f"\n{title}: largest difference to BUILTIN_REF {np.abs(ours - reference).max():.3g}")
+    print(f"\n{title}: largest difference to BUILTIN_REF {np.abs(ours - reference).max():.3g},")
+    print(f"  with ordered sums {'bit-equal' if equal else 'NOT bit-equal'}")
     for name, median in medians.items():
         print(f"  {name:<20} {median * 1e3:8.1f} ms   {median / medians['ptq']:6.2f} x ptq's time")
 
