@@ -50,11 +50,11 @@ class ExactWeights:
     """An integer weight matrix made ready for exact products: float32 blocks of K, with their bound.
 
     blocks: (start, stop, float32 [stop - start, N]) such that 255 * max_o norm_o <= 2^24 in each.
-    sums: float64 [N], the row sums sum_k w[n,k] that the zero-point correction needs.
+    lowest: the smallest weight.
     """
 
     blocks: tuple[tuple[int, int, Array], ...]
-    sums: Array
+    lowest: int
 
     @staticmethod
     def prepare(weights: Array) -> ExactWeights:
@@ -67,7 +67,7 @@ class ExactWeights:
             stop = min(start + length, inner)
             blocks.append((start, stop, np.ascontiguousarray(weights_float[:, start:stop].T)))
             start = max(stop, 1)
-        return ExactWeights(tuple(blocks), weights.sum(axis=1, dtype=np.int64).astype(np.float64))
+        return ExactWeights(tuple(blocks), int(weights.min(initial=0)))
 
 
 def _block_length(weights: Array) -> int:

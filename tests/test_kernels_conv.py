@@ -165,6 +165,11 @@ def test_minus_128_is_refused_where_its_product_has_the_wrong_sign():
     with pytest.raises(QuantizationError, match="-128"):
         fully_connected_hybrid(rows, weights, np.ones(1, np.float32))
     assert fully_connected_hybrid(rows, weights, np.ones(1, np.float32), numerics=PORTABLE)[0, 0] == -125
+    image, filter = np.ones((1, 2, 2, 1), np.float32), np.full((2, 1, 1, 1), -128, np.int8)
+    with pytest.raises(QuantizationError, match=r"CONV_2D.*-128"):
+        conv2d_hybrid(image, filter, np.ones(1, np.float32))
+    per_channel = conv2d_hybrid(image, filter, np.array([1, 2], np.float32))  # runs the plain loops
+    assert per_channel[0, 0, 0].tolist() == [-128, -256]
 
 
 def test_fully_connected_float_is_within_its_stated_bound_and_shapes_its_output():

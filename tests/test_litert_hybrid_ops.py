@@ -158,6 +158,21 @@ def test_hybrid_conv2d_is_bit_equal(per_channel):
         check(*convolution(rng, depthwise=False, per_channel=per_channel))
 
 
+@pytest.mark.parametrize("depthwise", [True, False])
+def test_minus_128_is_bit_equal_where_it_is_not_refused(depthwise):
+    rng = np.random.default_rng(19)
+    compared = 0
+    for _ in range(CONFIGURATIONS):
+        graph, x = convolution(rng, depthwise, per_channel=True)
+        weights = graph.tensors[1]
+        if not depthwise and len(set(weights.quantization.scale)) == 1:
+            continue  # one output channel is one scale
+        weights.data = np.where(rng.random(weights.shape) < 0.2, np.int8(-128), weights.data)
+        check(graph, x)
+        compared += 1
+    assert compared > CONFIGURATIONS / 2
+
+
 def test_hybrid_depthwise_conv2d_is_bit_equal():
     rng = np.random.default_rng(14)
     for _ in range(CONFIGURATIONS):

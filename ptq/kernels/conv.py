@@ -16,7 +16,7 @@ from ptq.errors import ShapeError
 from ptq.gemm import ExactWeights, im2col, integer_matmul, ordered_matmul
 from ptq.kernels.activation import clamp_float
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.dynamic_range import quantize_rows
+from ptq.kernels.dynamic_range import quantize_rows, refuse_minus_128
 from ptq.kernels.padding import Pair, Window, pad_image, window
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
@@ -97,13 +97,16 @@ def conv2d_hybrid(
     per-channel scale: asymmetric image q,     output = (acc * filter_scale[o]) * image_scale + bias
     where acc = sum filter * (q - zero_point) is an exact integer and every product and sum is rounded
     to float32. filter_scale: float32 [1] or [O]; if all entries are equal the per-tensor rule applies.
-    prepared: `prepare(filter, input.shape)` where the same filter is used again.
-    Source: `tflite/kernels/conv.cc`, EvalHybrid and EvalHybridPerChannel.
+    prepared: `prepare(filter, input)` where the same filter is used again.
+    Raises ShapeError if the channels do not fit, QuantizationError as `quantize_rows` and, with one scale,
+    `refuse_minus_128` do. Source: `tflite/kernels/conv.cc`, EvalHybrid and EvalHybridPerChannel.
     """
     geometry = Geometry(stride, dilation, padding)
     output = _allocate(input, filter, geometry)
     weights = prepared if prepared is not None else prepare(filter, input)
     per_channel = bool(np.any(filter_scale != filter_scale[0]))
+    if not per_channel:  # only this form runs the vector code
+        refuse_minus_128("CONV_2D", min(matrix.lowest for matrix in weights), numerics)
     for image, result in zip(input, output, strict=True):
         # quantize input
         quantized = quantize_rows(image.reshape(1, -1), symmetric=not per_channel, numerics=numerics)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import QuantizationError, ShapeError
+from ptq.errors import ShapeError
 from ptq.gemm import ExactWeights, integer_matmul, ordered_matmul
 from ptq.kernels.activation import activate_float, clamp_float
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.dynamic_range import DynamicRows, quantize_rows
+from ptq.kernels.dynamic_range import DynamicRows, quantize_rows, refuse_minus_128
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
@@ -64,13 +64,14 @@ def fully_connected_hybrid(
     """output = activation(bias + (weights @ (q - zero_point)) * scale)                          (Q6)
 
     input: float32 [..., K], quantized row by row to q. weights: int8 [N, K], zero point 0.
-    weights_scale: float32 [1] or [N]. bias: float32 [N]. prepared: `prepare(weights, numerics)` where
-    the same weights are used again. An input that is all zero gives activation(bias).
-    Raises QuantizationError for what TensorFlow Lite leaves undefined (see `prepare`, `quantize_rows`).
+    weights_scale: float32 [1] or [N]. bias: float32 [N]. prepared: `ExactWeights.prepare(weights)`
+    where the same weights are used again. An input that is all zero gives activation(bias).
+    Raises QuantizationError for what the runtime leaves undefined: see `quantize_rows`, `refuse_minus_128`.
     Source: `tflite/kernels/fully_connected.cc`, EvalHybridDense.
     """
     rows = _rows(input, weights)
-    exact = prepared if prepared is not None else prepare(weights, numerics)
+    exact = prepared if prepared is not None else ExactWeights.prepare(weights)
+    refuse_minus_128("FULLY_CONNECTED", exact.lowest, numerics)
     start = np.zeros(len(weights), np.float32) if bias is None else bias
     output = np.tile(start, (len(rows), 1))
     # quantize input
@@ -88,20 +89,6 @@ def fully_connected_hybrid(
         output += accumulator
     # clamp
     return _shaped(activate_float(output, activation, out=output), input, keep_num_dims)
-
-
-def prepare(weights: Array, numerics: Numerics) -> ExactWeights:
-    """Make int8 weights [N, K] ready for repeated use.
-
-    Raises QuantizationError if a weight is -128 and the vector code is meant: its 16-bit products then
-    have the wrong sign for negative activations. No converter writes that value.
-    """
-    if numerics.dynamic_range == "simd" and weights.size and weights.min() == -128:
-        raise QuantizationError(
-            "hybrid FULLY_CONNECTED: a weight of -128 found, expected -127 to 127; x86 builds multiply "
-            "it with the wrong sign; quantize in narrow range, or choose ptq.PORTABLE numerics"
-        )
-    return ExactWeights.prepare(weights)
 
 
 def wrapped_row_sums(weights: Array) -> Array:
@@ -178,7 +165,7 @@ def _hybrid(call: Call) -> list[Array]:
             call.scale(1),
             asymmetric_quantize_inputs=call.options["asymmetric_quantize_inputs"],
             numerics=call.numerics,
-            prepared=call.remember("weights", lambda: prepare(weights, call.numerics)),
+            prepared=call.remember("weights", lambda: ExactWeights.prepare(weights)),
             **_arguments(call),
         )
     ]

@@ -78,6 +78,20 @@ def quantize_rows(values: Array, symmetric: bool, numerics: Numerics) -> Dynamic
     return DynamicRows(centred, scale, zero_point)
 
 
+def refuse_minus_128(operator: str, lowest: int, numerics: Numerics) -> None:
+    """Raise QuantizationError if a weight is -128 and the vector code of the matrix product is meant.
+
+    x86 builds multiply |w| by q with the sign of w; for -128 and a negative q that sign is wrong, in all but
+    the last K % 16 columns. No converter writes that value.
+    Source: `tflite/kernels/internal/optimized/sse_tensor_utils.cc`, SseMatrixBatchVectorMultiplyAccumulate.
+    """
+    if numerics.dynamic_range == "simd" and lowest == -128:
+        raise QuantizationError(
+            f"hybrid {operator}: a weight of -128 found, expected -127 to 127; x86 builds multiply "
+            "it with the wrong sign; quantize in narrow range, or choose ptq.PORTABLE numerics"
+        )
+
+
 def _symmetric(low: Array, high: Array, numerics: Numerics) -> tuple[Array, Array, Array]:
     reach = np.maximum(np.abs(low), np.abs(high))
     empty = reach == 0
