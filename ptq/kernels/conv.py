@@ -27,6 +27,10 @@ BLOCK = 131_072
 """Elements of the output that are accumulated and finished at once, so that they stay in the cache."""
 
 
+Finish = Callable[[Array], None]
+"""Takes accumulators in place through the steps after the sum: rescale, add bias, clamp."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """How the filter slides over the image."""
@@ -135,19 +139,25 @@ def prepare(filter: Array, input: Array) -> list[ExactWeights]:
     return [ExactWeights.prepare(matrix) for matrix in _groups(filter, input)]
 
 
-def _groups(filter: Array, input: Array) -> list[Array]:
-    """The filter as one matrix [O / groups, kernel_h * kernel_w * C / groups] for each group."""
+def _group_count(filter: Array, input: Array) -> int:
+    """How many groups the shapes imply, channels / filter depth; ShapeError if they do not fit."""
     channels, depth, count = input.shape[-1], filter.shape[-1], len(filter)
     if input.ndim != 4 or filter.ndim != 4 or depth == 0 or channels % depth or count % (channels // depth):
         raise ShapeError(
             f"CONV_2D: input {input.shape} and filter {filter.shape} do not fit; expected "
             "[N, H, W, C] and [O, h, w, C / groups] with O a multiple of the groups"
         )
-    return list(filter.reshape(channels // depth, count // (channels // depth), -1))
+    return int(channels // depth)
+
+
+def _groups(filter: Array, input: Array) -> list[Array]:
+    """The filter as one matrix [O / groups, kernel_h * kernel_w * C / groups] for each group."""
+    groups = _group_count(filter, input)
+    return list(filter.reshape(groups, len(filter) // groups, -1))
 
 
 def _allocate(input: Array, filter: Array, geometry: Geometry) -> Array:
-    _groups(filter, input)
+    _group_count(filter, input)
     vertical, horizontal = geometry.windows(input.shape, filter.shape[1:3])
     return np.empty((len(input), vertical.size, horizontal.size, len(filter)), np.float32)
 
@@ -181,7 +191,7 @@ def _convolve(
     filter: Array,
     geometry: Geometry,
     products: list[Product],
-    finish: Callable[[Array], None],
+    finish: Finish,
 ) -> None:
     """Convolve one image [H, W, C] into result [h, w, O], then `finish` each block while it is cached."""
     kernel = filter.shape[1:3]

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from ptq.errors import ShapeError
 from ptq.kernels.activation import clamp_float
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.conv import Geometry, geometry_options
+from ptq.kernels.conv import Finish, Geometry, geometry_options
 from ptq.kernels.dynamic_range import quantize_rows
 from ptq.kernels.padding import Pair, pad_image
 from ptq.numerics import LITERT_REFERENCE, Numerics
@@ -30,13 +30,8 @@ Array = npt.NDArray[Any]
 CHUNK = 49_152
 """Elements of the output that all taps are applied to at once, so that they stay in the cache."""
 
-
 SumTaps = Callable[[Array, Array, Array], None]
 """Writes sum_{i,j} taps[i,j] * weights[i,j] to its third argument."""
-
-Finish = Callable[[Array], None]
-"""Takes accumulators in place through the steps after the sum."""
-
 
 def depthwise_conv2d_float(
     input: Array,

@@ -19,6 +19,7 @@ import numpy as np
 from ptq import kernels
 from ptq.errors import InputError
 from ptq.graph import ABSENT, Graph, Operator, Tensor
+from ptq.passes.fold import supply_bias
 from ptq.passes.report import Decision, Report
 from ptq.quantizer import WeightFormula, quantize_weights
 
@@ -83,7 +84,7 @@ def quantize_dynamic_range(graph: Graph, recipe: Recipe) -> tuple[Graph, Report]
     result = graph.copy()
     for index in range(len(result.tensors)):
         _quantize_tensor(result, index, recipe)
-    _set_versions(result, recipe)
+    _mark_hybrid(result, recipe)
     return result, explain(result, recipe)
 
 
@@ -161,7 +162,7 @@ def _is_hybrid_use(operator: Operator, index: int, recipe: Recipe) -> bool:
     ] == [WEIGHTS]
 
 
-def _set_versions(graph: Graph, recipe: Recipe) -> None:
+def _mark_hybrid(graph: Graph, recipe: Recipe) -> None:
     """Mark the hybrid operators as the converter does.
 
     A version belongs to the operator code, which all operators of a kind share: one hybrid operator
@@ -176,11 +177,8 @@ def _set_versions(graph: Graph, recipe: Recipe) -> None:
         for operator in hybrid:
             if kind == "FULLY_CONNECTED":
                 operator.options["asymmetric_quantize_inputs"] = recipe.asymmetric_quantize_inputs
-            if kind == "CONV_2D" and (len(operator.inputs) < 3 or operator.inputs[2] == ABSENT):
-                zeros = np.zeros(graph.tensors[operator.inputs[WEIGHTS]].shape[0], np.float32)
-                name = f"{graph.tensors[operator.outputs[0]].name}_bias"
-                bias = graph.add_tensor(Tensor(name, zeros.shape, "FLOAT32", zeros))
-                operator.inputs = [*operator.inputs[:2], bias]
+            if kind == "CONV_2D":
+                supply_bias(graph, operator)
 
 
 def _is_grouped(graph: Graph, operator: Operator) -> bool:

@@ -29,10 +29,8 @@ def simplify(graph: Graph) -> Graph:
     """Fold constants, fold products and sums into weights, fuse activations, drop what is unused."""
     result = graph.copy()
     fold_constants(result)
-    while fold_one_affine(result):
-        pass
-    while fuse_one_activation(result):
-        pass
+    fold_affine(result)
+    fuse_activations(result)
     remove_unused_tensors(result)
     return result
 
@@ -59,27 +57,23 @@ def fold_constants(graph: Graph) -> None:
     graph.operators = kept
 
 
-def fold_one_affine(graph: Graph) -> bool:
-    """Fold one multiplication or addition of constants into the weights before it; False if there is none.
+def fold_affine(graph: Graph) -> None:
+    """Fold multiplications and additions of constants into the weights before them, in execution order.
 
     Batch normalization in inference, y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, is one of
     each. With x = w * a + b:   (x * m) = (m w) * a + m b,   (x + c) = w * a + (b + c)              (Q13)
     computed in float32, channel by channel.
     """
-    for operator in graph.operators:
+    for operator in list(graph.operators):
         if operator.type not in ("MUL", "ADD") or operator.options["fused_activation_function"] != "NONE":
             continue
         for data, constant in (operator.inputs, operator.inputs[::-1]):
             layer = _foldable_layer(graph, data)
-            if layer is None:
-                continue
-            factor = _per_channel(graph, constant, layer)
-            if factor is None:
-                continue
-            _fold(graph, layer, operator.type, factor)
-            _bypass(graph, layer, operator)
-            return True
-    return False
+            factor = None if layer is None else _per_channel(graph, constant, layer)
+            if layer is not None and factor is not None:
+                _fold(graph, layer, operator.type, factor)
+                _bypass(graph, layer, operator)
+                break
 
 
 def _foldable_layer(graph: Graph, tensor: int) -> Operator | None:
@@ -108,27 +102,31 @@ def _per_channel(graph: Graph, constant: int, layer: Operator) -> Array | None:
 
 
 def _fold(graph: Graph, layer: Operator, kind: str, factor: Array) -> None:
-    weights = graph.tensors[layer.inputs[1]]
-    axis = CHANNEL_AXIS[layer.type]
-    if len(layer.inputs) < 3 or layer.inputs[2] == ABSENT:
-        zeros = np.zeros(weights.shape[axis], np.float32)
-        bias_index = graph.add_tensor(Tensor(f"{weights.name}_bias", zeros.shape, "FLOAT32", zeros))
-        layer.inputs = [*layer.inputs[:2], bias_index]
-    bias = graph.tensors[layer.inputs[2]]
+    weights, bias = graph.tensors[layer.inputs[1]], supply_bias(graph, layer)
     if weights.data is None or bias.data is None:
         return
     if kind == "ADD":
         bias.data = bias.data + factor
         return
     along = [1] * len(weights.shape)
-    along[axis] = -1
+    along[CHANNEL_AXIS[layer.type]] = -1
     weights.data = weights.data * factor.reshape(along)
     bias.data = bias.data * factor
 
 
-def fuse_one_activation(graph: Graph) -> bool:
-    """Fuse one RELU, RELU6 or RELU_N1_TO_1 into the operator before it; False if there is none."""
-    for operator in graph.operators:
+def supply_bias(graph: Graph, layer: Operator) -> Tensor:
+    """The bias of a layer with weights; one of zeros is added if it has none."""
+    if len(layer.inputs) < 3 or layer.inputs[2] == ABSENT:
+        weights = graph.tensors[layer.inputs[1]]
+        zeros = np.zeros(weights.shape[CHANNEL_AXIS[layer.type]], np.float32)
+        bias = graph.add_tensor(Tensor(f"{weights.name}_bias", zeros.shape, "FLOAT32", zeros))
+        layer.inputs = [*layer.inputs[:2], bias]
+    return graph.tensors[layer.inputs[2]]
+
+
+def fuse_activations(graph: Graph) -> None:
+    """Fuse RELU, RELU6 and RELU_N1_TO_1 into the operators before them."""
+    for operator in list(graph.operators):
         if operator.type not in FUSABLE:
             continue
         source = operator.inputs[0]
@@ -138,12 +136,9 @@ def fuse_one_activation(graph: Graph) -> bool:
         layer = graph.operators[position]
         if layer.type not in TAKES_ACTIVATION or layer.options["fused_activation_function"] != "NONE":
             continue
-        if graph.tensors[source].type != "FLOAT32":
-            continue
-        layer.options["fused_activation_function"] = operator.type
-        _bypass(graph, layer, operator)
-        return True
-    return False
+        if graph.tensors[source].type == "FLOAT32":
+            layer.options["fused_activation_function"] = operator.type
+            _bypass(graph, layer, operator)
 
 
 def _bypass(graph: Graph, layer: Operator, operator: Operator) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ptq.build import Builder
 from ptq.errors import UnsupportedError
 from ptq.graph import Graph, Tensor
@@ -36,14 +34,12 @@ def to_graph(network: Network, name: str, image_shape: tuple[int, int, int] = (2
 
 def _add(builder: Builder, layer: Layer, x: Tensor) -> Tensor:
     name, values = layer.name, {**layer.parameters, **layer.statistics}
-    # convolutions get a bias of zeros: LiteRT refuses to run CONV_2D without one (kernels/conv.cc, Prepare)
     match layer:
         case Conv2D():
-            weights, zeros = values["weights"], np.zeros(len(values["weights"]), np.float32)
-            return builder.conv2d(x, weights, zeros, layer.stride, layer.padding, name=name)
+            return builder.conv2d(x, values["weights"], None, layer.stride, layer.padding, name=name)
         case DepthwiseConv2D():
-            weights, zeros = values["weights"], np.zeros(values["weights"].shape[3], np.float32)
-            return builder.depthwise_conv2d(x, weights, zeros, layer.stride, layer.padding, name=name)
+            weights = values["weights"]
+            return builder.depthwise_conv2d(x, weights, None, layer.stride, layer.padding, name=name)
         case BatchNorm():
             return builder.batch_norm(x, **values, epsilon=layer.epsilon, name=name)
         case ReLU():
