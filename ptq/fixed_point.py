@@ -126,7 +126,8 @@ def saturating_rounding_doubling_high_mul(a: ArrayLike, b: ArrayLike, bits: int 
     product = np.asarray(product)
     product += 1 << (bits - 2)
     product >>= bits - 1
-    return np.minimum(product, (1 << (bits - 1)) - 1, out=product)
+    saturated: Array = np.minimum(product, (1 << (bits - 1)) - 1, out=product)
+    return saturated
 
 
 def rounding_divide_by_pot_spec(x: int, exponent: int) -> int:

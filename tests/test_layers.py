@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 
 LAYERS = """
     errors numerics graph operators
-    fixed_point fixed_point_math lookup_table quantizer gemm shapes build
+    fixed_point fixed_point_math lookup_table quantizer gemm
+    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes build
     kernels.call kernels.libm kernels.padding kernels.dynamic_range kernels.activation kernels.dense
     kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain

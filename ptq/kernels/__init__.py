@@ -10,6 +10,7 @@ from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
 from ptq.graph import Operator, Tensor
 from ptq.kernels import activation, conv, convert, dense, depthwise, elementwise, movement, pool
 from ptq.kernels.call import Array, Call, Kernel
+from ptq.operators import WEIGHT_INPUTS
 
 FLOAT: dict[str, Kernel] = {
     **dense.FLOAT,
@@ -29,9 +30,6 @@ HYBRID: dict[str, Kernel] = {**dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID}
 ANY_TYPE = frozenset(movement.FLOAT) | frozenset(convert.FLOAT)
 """Operators that treat integers and reals alike, or convert between them."""
 
-WEIGHTS_INPUT = 1
-"""Where an operator of the hybrid family has its weights."""
-
 
 def arithmetic(operator: Operator, tensors: list[Tensor | None]) -> str:
     """Which arithmetic an operator computes in: "float", "hybrid", "integer" or "any".
@@ -44,8 +42,8 @@ def arithmetic(operator: Operator, tensors: list[Tensor | None]) -> str:
     first = next((t for t in tensors if t is not None), None)
     if first is not None and first.quantized is not None and first.type in ("INT8", "UINT8", "INT16"):
         return "integer"
-    weights = tensors[WEIGHTS_INPUT] if len(tensors) > WEIGHTS_INPUT else None
-    if operator.type in HYBRID and weights is not None and weights.type == "INT8":
+    weights = (tensors[i] for i in WEIGHT_INPUTS.get(operator.type, ()) if i < len(tensors))
+    if operator.type in HYBRID and any(tensor is not None and tensor.type == "INT8" for tensor in weights):
         return "hybrid"
     return "float"
 

@@ -17,13 +17,18 @@ Array = npt.NDArray[Any]
 Memory = TypeVar("Memory")
 
 
+def _no_subgraphs(index: int, inputs: list[Array]) -> list[Array]:
+    raise GraphError(f"subgraph {index} is called, but this operator runs outside a model")
+
+
 @dataclass
 class Call:
     """One evaluation of one operator.
 
     tensors, inputs: the input tensors and their values; None for an optional input that is absent.
     output_tensors: the tensors that are written. memory: what is kept from call to call, for work that
-    depends on constants alone.
+    depends on constants alone. run_subgraph: runs another subgraph of the model, by its index, on its
+    inputs and returns its outputs.
     """
 
     operator: Operator
@@ -32,6 +37,7 @@ class Call:
     output_tensors: list[Tensor]
     numerics: Numerics = LITERT_REFERENCE
     memory: dict[str, Any] = field(default_factory=dict)
+    run_subgraph: Callable[[int, list[Array]], list[Array]] = field(default=_no_subgraphs)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -63,6 +69,20 @@ class Call:
     def optional_float_array(self, position: int) -> Array | None:
         """The same for an optional input, such as a bias; None if it is absent."""
         return None if self.optional(position) is None else self.float_array(position)
+
+    def state(self, position: int) -> Array:
+        """The value of a float32 state, which outlives the call; GraphError if the tensor is no variable."""
+        tensor = self.tensors[position]
+        if tensor is None or not tensor.is_variable:
+            raise GraphError(
+                f"{self.operator.type}: input {position} ('{tensor.name if tensor else ''}') is no variable; "
+                "expected a tensor marked is_variable, which keeps the state between invocations"
+            )
+        return self.float_array(position)
+
+    def keep_state(self, position: int, value: Array) -> None:
+        """Store a state's new value, for the next invocation."""
+        self.state(position)[...] = value
 
     def scale(self, position: int) -> Array:
         """The scales of a quantized, symmetric input; UnsupportedError if it is neither."""

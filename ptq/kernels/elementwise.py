@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.activation import BOUNDS, clamp_float
 from ptq.kernels.call import Call, Kernel
-from ptq.shapes import broadcast_shapes
+from ptq.shapes.common import broadcast_shapes
 
 Array = npt.NDArray[Any]
 

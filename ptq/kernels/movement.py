@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ptq.errors import QuantizationError, ShapeError, UnsupportedError
 from ptq.graph import Tensor
 from ptq.kernels.call import Call, Kernel
-from ptq.shapes import resolve_axes, resolve_reshape, squeezed_axes
+from ptq.shapes.common import resolve_axes, resolve_reshape, squeezed_axes
 
 Array = npt.NDArray[Any]
 

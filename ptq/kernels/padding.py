@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import ShapeError
-from ptq.shapes import window_size
+from ptq.shapes.common import window_size
 
 Array = npt.NDArray[Any]
 Pair = tuple[int, int]

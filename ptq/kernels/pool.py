@@ -15,7 +15,7 @@ from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.activation import clamp_float, sequential_sum
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.padding import Window, window
-from ptq.shapes import resolve_axes
+from ptq.shapes.common import resolve_axes
 
 Array = npt.NDArray[Any]
 Pair = tuple[int, int]
