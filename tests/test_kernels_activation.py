@@ -11,7 +11,6 @@ from ptq.kernels import activation, libm
 from ptq.kernels.activation import (
     activate_float,
     clamp_float,
-    eigen_tanh,
     logistic_float,
     relu6_float,
     relu_float,
@@ -20,6 +19,7 @@ from ptq.kernels.activation import (
     softmax_float,
     tanh_float,
 )
+from ptq.kernels.eigen import eigen_logistic, eigen_tanh
 
 F = np.float32
 LARGEST = np.finfo(F).max
@@ -118,6 +118,15 @@ def test_tanh_is_odd_and_within_its_stated_error():
     found = tanh_float(special)
     np.testing.assert_array_equal(found, row(0, 0, 1, -1, NAN, 1, 1e-20, -1e-45))
     assert np.signbit(found).tolist() == np.signbit(special).tolist()
+
+
+def test_eigen_logistic_is_near_the_logistic_function_in_packets_and_outside():
+    x = np.random.default_rng(4).uniform(-20, 20, 100_002).astype(F)
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    assert np.abs(eigen_logistic(x, position=1) - exact).max() < 3e-7
+    assert eigen_logistic(np.array([-105, -500, 500, 0], F)).tolist() == [0, 0, 1, 0.5]
+    packets, shifted = eigen_logistic(x), eigen_logistic(x, position=3)
+    assert (packets != shifted).sum() <= 3  # the first float, and the last one or two
 
 
 def test_eigen_tanh_is_near_tanh():

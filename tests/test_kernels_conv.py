@@ -6,8 +6,9 @@ import scalar
 
 from ptq.errors import QuantizationError, ShapeError
 from ptq.kernels.conv import conv2d_float, conv2d_hybrid
-from ptq.kernels.dense import fully_connected_float, fully_connected_hybrid, wrapped_row_sums
+from ptq.kernels.dense import fully_connected_float, fully_connected_hybrid
 from ptq.kernels.depthwise import depthwise_conv2d_float, depthwise_conv2d_hybrid
+from ptq.kernels.hybrid import wrapped_row_sums
 from ptq.numerics import LITERT_REFERENCE, PORTABLE
 
 GEOMETRIES = [

@@ -11,7 +11,9 @@ LAYERS = """
     errors numerics graph operators
     fixed_point fixed_point_math lookup_table quantizer gemm
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes build
-    kernels.call kernels.libm kernels.padding kernels.dynamic_range kernels.activation kernels.dense
+    kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
+    kernels.recurrent kernels.activation
+    kernels.dense
     kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.call import Call, Kernel
+from ptq.kernels.eigen import eigen_tanh
 from ptq.kernels.libm import expf, tanhf
 from ptq.quantizer import calculate_activation_range
 
@@ -133,31 +134,6 @@ def sequential_sum(terms: Array) -> Array:
             return total
         total = np.add.reduce(np.ascontiguousarray(terms), axis=0, initial=F(0))
         return total
-
-
-_TANH_NUMERATOR = [F(c) for c in (1.394553628e-8, 2.102733560e-5, 3.520756727e-3, 1.340216100e-1)]
-_TANH_DENOMINATOR = [
-    F(c) for c in (8.015776984e-7, 3.326951409e-4, 2.597254514e-2, 4.673548340e-1, 1.0)
-]  # fmt: skip
-
-
-def eigen_tanh(x: Array) -> Array:
-    """tanh as Eigen approximates it: x + x^3 P(x^2) over Q(x^2), with x clamped to +-7.9.
-
-    x: float32, any shape. Every operation rounds to float32 (builds with FMA differ in the last place).
-    Source: Eigen, `GenericPacketMathFunctions.h`, ptanh_float; spec of `tensor_utils` activations.
-    """
-    limit = F(7.90738964080810547)
-    clamped = np.minimum(np.maximum(x, -limit), limit)
-    square = clamped * clamped
-    numerator = np.full_like(square, _TANH_NUMERATOR[0])
-    for coefficient in _TANH_NUMERATOR[1:]:
-        numerator = numerator * square + coefficient
-    denominator = np.full_like(square, _TANH_DENOMINATOR[0])
-    for coefficient in _TANH_DENOMINATOR[1:]:
-        denominator = denominator * square + coefficient
-    result: Array = (square * clamped * numerator + clamped) / denominator
-    return result
 
 
 _CLIP_KEEPS_ZERO = bool(np.signbit(np.clip(np.full(64, -0.0, F), F(0), F(6))).all())
