@@ -4,7 +4,7 @@ Nothing is global: a kernel takes a `Numerics` value as an argument and reads as
 the variants differ only inside the few helpers that look at these fields.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -23,9 +23,16 @@ class Numerics:
     float_sums: in which order float CONV_2D and FULLY_CONNECTED add their products: "blas" is fast and
         leaves the order to BLAS, "ordered" adds one after the other as the reference does.
 
+    upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
+        can have meant: "refuse" raises UnsupportedError, which names the defect and the way round it;
+        "reproduce" computes what TensorFlow Lite computes (and refuses still where that is a crash or
+        depends on what lies in memory); "intended" computes what the options ask for.
+
     LITERT_REFERENCE is bit-exact with BUILTIN_REF of LiteRT's x86-64 wheels, but for the order of those
-    float sums; LITERT_REFERENCE_ORDERED is so in everything, at the reference's own speed. PORTABLE is what
-    the C++ source says. XNNPACK and TFLITE_MICRO choose the rounding of integers. They have no hybrid kernels
+    float sums; LITERT_REFERENCE_ORDERED is so in everything, at the reference's own speed. Both refuse where
+    the reference is defective: `dataclasses.replace(LITERT_REFERENCE, upstream_defects="reproduce")` follows
+    it even there. PORTABLE is what the C++ source says, but for those defects: there it is what the source
+    was meant to say. XNNPACK and TFLITE_MICRO choose the rounding of integers. They have no hybrid kernels
     of this form (XNNPACK quantizes every input asymmetrically, micro none at all): with them ptq's hybrid
     kernels follow the portable source.
     """
@@ -35,10 +42,11 @@ class Numerics:
     dynamic_range: Literal["simd", "portable"] = "simd"
     row_sums: Literal["wrapping", "exact"] = "wrapping"
     float_sums: Literal["blas", "ordered"] = "blas"
+    upstream_defects: Literal["refuse", "reproduce", "intended"] = "refuse"
 
 
 LITERT_REFERENCE = Numerics("LITERT_REFERENCE")
 LITERT_REFERENCE_ORDERED = Numerics("LITERT_REFERENCE_ORDERED", float_sums="ordered")
-PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact")
-XNNPACK = Numerics("XNNPACK", rounding="single", dynamic_range="portable", row_sums="exact")
-TFLITE_MICRO = Numerics("TFLITE_MICRO", dynamic_range="portable", row_sums="exact")
+PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact", upstream_defects="intended")
+XNNPACK = replace(PORTABLE, name="XNNPACK", rounding="single")
+TFLITE_MICRO = replace(PORTABLE, name="TFLITE_MICRO")
