@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,22 +55,23 @@ class Interpreter:
         self._memory: list[dict[str, Any]] = [{} for _ in self.graph.operators]
         self._values: dict[int, Array] = {}
         self._allocated = False
+        self._deferred: set[int] = set()
 
     # --- shapes and memory ------------------------------------------------------------------------
 
     def allocate_tensors(self) -> None:
-        """Infer every shape from the inputs' shapes and set variable tensors to their initial value."""
+        """Infer every shape from the inputs' shapes and set variable tensors to their initial value.
+
+        A shape that depends on values is inferred when they are known, before its operator runs.
+        """
+        unknown: set[int] = set()
+        self._deferred = set()
         for position, operator in enumerate(self.graph.operators):
             tensors = [self._tensor(i) for i in operator.inputs]
             kernels.find(operator, tensors)
-            try:
-                shapes = infer_shapes(operator, tensors)
-            except UnsupportedError:
-                continue  # the shape depends on values; it is known once the operator has run
-            except (ValueError, IndexError, TypeError, KeyError, ArithmeticError) as error:
-                raise GraphError(f"operator {position} ({operator.type}): {error!r} in its shapes") from error
-            for index, shape in zip(operator.outputs, shapes, strict=False):
-                self._set_shape(index, tuple(int(size) for size in shape))
+            if unknown.intersection(operator.inputs) or not self._infer(position, operator, tensors):
+                self._deferred.add(position)
+                unknown.update(operator.outputs)
         self._values = {i: t.data for i, t in enumerate(self.graph.tensors) if t.data is not None}
         self._allocated = True
         self.reset_all_variables()
@@ -98,6 +100,18 @@ class Interpreter:
                 quantized = tensor.quantized
                 zero = int(quantized.zero_point[0]) if quantized is not None else 0
                 self._values[index] = np.full(tensor.shape, zero, tensor.dtype)
+
+    def _infer(self, position: int, operator: Operator, tensors: list[Tensor | None]) -> bool:
+        """Set the shapes of an operator's outputs; False if they depend on values that are not known."""
+        try:
+            shapes = infer_shapes(operator, tensors)
+        except UnsupportedError:
+            return False
+        except (ValueError, IndexError, TypeError, KeyError, ArithmeticError) as error:
+            raise GraphError(f"operator {position} ({operator.type}): {error!r} in its shapes") from error
+        for index, shape in zip(operator.outputs, shapes, strict=False):
+            self._set_shape(index, tuple(int(size) for size in shape))
+        return True
 
     def _set_shape(self, index: int, shape: tuple[int, ...]) -> None:
         tensor = self.graph.tensors[index]
@@ -157,6 +171,9 @@ class Interpreter:
         for index, tensor, value in zip(operator.inputs, tensors, inputs, strict=True):
             if index != ABSENT and value is None:
                 raise GraphError(f"{where} reads tensor '{tensor and tensor.name}', which nothing writes")
+        if position in self._deferred:
+            values = zip(tensors, inputs, strict=True)
+            self._infer(position, operator, [t and replace(t, data=value) for t, value in values])
         outputs = [self.graph.tensors[i] for i in operator.outputs]
         call = Call(operator, tensors, inputs, outputs, self.numerics, self._memory[position])
         results = kernels.evaluate(call, where)
