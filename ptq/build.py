@@ -14,6 +14,7 @@ Layouts are TensorFlow Lite's: images [batch, height, width, channels], convolut
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ Pair = int | tuple[int, int]
 
 
 class Builder:
-    """Collects tensors and operators; every method adds one operator and returns the tensor it writes.
+    """Collects tensors and operators; every method adds one operator and returns what it writes.
 
     `name` of a method names its output tensor; a constant is named after the output and its role.
     """
@@ -71,11 +72,18 @@ class Builder:
 
     def op(
         self, type: str, inputs: Sequence[Value | None], options: dict[str, Any] | None = None,
+        version: int = 1, **details: Any
+    ) -> Tensor:
+        """The first or only output of `ops`; the methods below are this one with the options filled in."""
+        return self.ops(type, inputs, options, version, **details)[0]
+
+    def ops(
+        self, type: str, inputs: Sequence[Value | None], options: dict[str, Any] | None = None,
         version: int = 1, *, options_type: str | None = None, roles: Sequence[str] = (),
         output_type: str | None = None, output_shape: Sequence[int] | None = None,
         quantization: Quantization | None = None, name: str | None = None
-    ) -> Tensor:
-        """Any operator with one output; the methods below are this one with the options filled in.
+    ) -> list[Tensor]:
+        """Any operator, with all its outputs.
 
         inputs: tensors, arrays, or None for an absent optional input. roles: how constants are named.
         options: those that differ from the schema's defaults. options_type: for operators ptq does not know.
@@ -90,12 +98,13 @@ class Builder:
             tensors.pop()
         read = [ABSENT if tensor is None else self._find(tensor) for tensor in tensors]
         operator = Operator(type, read, [], {**defaults, **(options or {})}, options_type or table, version)
-        shape = tuple(output_shape) if output_shape is not None else infer_shapes(operator, tensors)[0]
-        first = next(t for t in tensors if t is not None)
-        output = Tensor(label, shape, output_type or first.type, quantization=quantization)
-        operator.outputs.append(self._add(output))
+        shapes = infer_shapes(operator, tensors) if output_shape is None else [tuple(output_shape)]
+        kind = output_type or next(t.type for t in tensors if t is not None)
+        names = [label, *(self._unique(label) for _ in shapes[1:])]
+        outputs = [Tensor(n, s, kind, quantization=quantization) for n, s in zip(names, shapes, strict=True)]
+        operator.outputs += [self._add(output) for output in outputs]
         self.graph.operators.append(operator)
-        return output
+        return outputs
 
     def finish(self, *outputs: Tensor) -> Graph:
         """The graph that returns `outputs`, checked; GraphError if it contradicts itself."""
@@ -142,8 +151,7 @@ class Builder:
         options = {"fused_activation_function": activation, "keep_num_dims": keep_num_dims}
         version = 6 if bias is None else 5 if keep_num_dims else 1
         roles = ("input", "weights", "bias")
-        inputs = [x, weights, bias]
-        return self.op("FULLY_CONNECTED", inputs, options, version, roles=roles, name=name)
+        return self.op("FULLY_CONNECTED", [x, weights, bias], options, version, roles=roles, name=name)
 
     def batch_norm(
         self, x: Tensor, gamma: npt.ArrayLike, beta: npt.ArrayLike, mean: npt.ArrayLike,
@@ -184,8 +192,7 @@ class Builder:
     ) -> Tensor:
         """MEAN over `axes`; mean(x, (1, 2)) is global average pooling."""
         axis = np.atleast_1d(np.array(axes, np.int32))
-        options = {"keep_dims": keep_dims}
-        return self.op("MEAN", [x, axis], options, roles=("input", "axis"), name=name)
+        return self.op("MEAN", [x, axis], {"keep_dims": keep_dims}, roles=("input", "axis"), name=name)
 
     # --- activations ------------------------------------------------------------------------------
 
@@ -217,18 +224,15 @@ class Builder:
 
     def add(self, a: Tensor, b: Value, activation: str = "NONE", name: str | None = None) -> Tensor:
         """ADD: a + b, broadcast."""
-        options = {"fused_activation_function": activation}
-        return self.op("ADD", [a, _like(b, a)], options, name=name)
+        return self.op("ADD", [a, _like(b, a)], {"fused_activation_function": activation}, name=name)
 
     def sub(self, a: Tensor, b: Value, activation: str = "NONE", name: str | None = None) -> Tensor:
         """SUB: a - b, broadcast."""
-        options = {"fused_activation_function": activation}
-        return self.op("SUB", [a, _like(b, a)], options, name=name)
+        return self.op("SUB", [a, _like(b, a)], {"fused_activation_function": activation}, name=name)
 
     def mul(self, a: Tensor, b: Value, activation: str = "NONE", name: str | None = None) -> Tensor:
         """MUL: a * b, broadcast."""
-        options = {"fused_activation_function": activation}
-        return self.op("MUL", [a, _like(b, a)], options, name=name)
+        return self.op("MUL", [a, _like(b, a)], {"fused_activation_function": activation}, name=name)
 
     # --- movement ---------------------------------------------------------------------------------
 
@@ -300,12 +304,10 @@ class Builder:
         return self._index[id(tensor)]
 
     def _unique(self, name: str) -> str:
-        candidate, count = name, 0
-        while candidate in self._names:
-            count += 1
-            candidate = f"{name}_{count}"
-        self._names.add(candidate)
-        return candidate
+        candidates = (f"{name}_{n}" if n else name for n in count())
+        unique = next(candidate for candidate in candidates if candidate not in self._names)
+        self._names.add(unique)
+        return unique
 
 
 def _shape(value: Value) -> tuple[int, ...]:
