@@ -7,32 +7,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ptq import kernels
-from ptq.errors import GraphError, InputError, UnsupportedError
+from ptq.errors import InputError
+from ptq.executor import Executor, Hook, Program
 from ptq.format import load
-from ptq.graph import ABSENT, Graph, Operator, Signature, Tensor
-from ptq.kernels.call import Call
+from ptq.graph import Graph, Signature, Tensor
 from ptq.numerics import LITERT_REFERENCE, Numerics
-from ptq.shapes import infer_shapes
 
 Array = npt.NDArray[Any]
-Hook = Callable[[int, Operator, list[Array | None], list[Array]], None]
-
-LARGEST_TENSOR = 2**31
-"""Bytes; a file that asks for a larger activation is refused before anything is computed."""
 
 
 class Interpreter:
-    """Executes a model's main subgraph.
+    """Executes a model: its main graph, and the subgraphs that operators such as WHILE run.
 
     Give exactly one of model_path, model_content (bytes of a .tflite file) and graph. `numerics` chooses
     the arithmetic where TensorFlow Lite has more than one right answer.
+
+    States (variable tensors of recurrent layers) start at zero and last from one `invoke` or `run` to the
+    next; `reset_all_variables` and a change of the input's shape set them to zero again.
     """
 
     def __init__(
@@ -51,30 +47,18 @@ class Interpreter:
         self.graph = graph.copy() if graph is not None else load(sources[0])
         self.graph.validate()
         self.numerics = numerics
-        self._hooks: list[Hook] = []
-        self._memory: list[dict[str, Any]] = [{} for _ in self.graph.operators]
-        self._values: dict[int, Array] = {}
-        self._allocated = False
-        self._deferred: set[int] = set()
+        self._program = Program(self.graph, numerics)
+        self._main = self._program.executors[0]
 
     # --- shapes and memory ------------------------------------------------------------------------
 
     def allocate_tensors(self) -> None:
         """Infer every shape from the inputs' shapes and set variable tensors to their initial value.
 
-        A shape that depends on values is inferred when they are known, before its operator runs.
+        A shape that depends on values is inferred when they are known, before its operator runs. Does nothing
+        when it is called again without a change of the inputs' shapes: the states stay.
         """
-        unknown: set[int] = set()
-        self._deferred = set()
-        for position, operator in enumerate(self.graph.operators):
-            tensors = [self._tensor(i) for i in operator.inputs]
-            kernels.find(operator, tensors)
-            if unknown.intersection(operator.inputs) or not self._infer(position, operator, tensors):
-                self._deferred.add(position)
-                unknown.update(operator.outputs)
-        self._values = {i: t.data for i, t in enumerate(self.graph.tensors) if t.data is not None}
-        self._allocated = True
-        self.reset_all_variables()
+        self._program.allocate()
 
     def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
         """Give an input another shape, usually another batch size; call `allocate_tensors` afterwards.
@@ -90,39 +74,16 @@ class Interpreter:
                 f"input '{tensor.name}': cannot be resized from {tensor.shape} to {wanted}; expected "
                 f"{len(tensor.shape)} dimensions that agree with the signature {signature}"
             )
-        self._set_shape(input_index, wanted)
-        self._allocated = False
+        if wanted != tensor.shape or not self._main.allocated:
+            self._main.resize(input_index, wanted)
 
     def reset_all_variables(self) -> None:
-        """Set every variable (state) tensor to zero, or to its zero point if it is quantized."""
-        for index, tensor in enumerate(self.graph.tensors):
-            if tensor.is_variable and tensor.dtype is not None:
-                quantized = tensor.quantized
-                zero = int(quantized.zero_point[0]) if quantized is not None else 0
-                self._values[index] = np.full(tensor.shape, zero, tensor.dtype)
+        """Set every variable (state) tensor to zero, or to its zero point if it is quantized.
 
-    def _infer(self, position: int, operator: Operator, tensors: list[Tensor | None]) -> bool:
-        """Set the shapes of an operator's outputs; False if they depend on values that are not known."""
-        try:
-            shapes = infer_shapes(operator, tensors)
-        except UnsupportedError:
-            return False
-        except (ValueError, IndexError, TypeError, KeyError, ArithmeticError) as error:
-            raise GraphError(f"operator {position} ({operator.type}): {error!r} in its shapes") from error
-        for index, shape in zip(operator.outputs, shapes, strict=False):
-            self._set_shape(index, tuple(int(size) for size in shape))
-        return True
-
-    def _set_shape(self, index: int, shape: tuple[int, ...]) -> None:
-        tensor = self.graph.tensors[index]
-        size = float(np.prod(np.array(shape, np.float64)))
-        itemsize = tensor.dtype.itemsize if tensor.dtype is not None else 1
-        if min(shape, default=0) < 0 or size * itemsize > LARGEST_TENSOR:
-            raise GraphError(
-                f"tensor '{tensor.name}': shape {shape} found, expected sizes >= 0 and at most "
-                f"{LARGEST_TENSOR} bytes in all; check the model's shapes and the input size"
-            )
-        tensor.shape = shape
+        Resource variables (ASSIGN_VARIABLE) keep their values, as they do in TensorFlow Lite.
+        """
+        for executor in self._program.executors:
+            executor.reset_variables()
 
     # --- values -----------------------------------------------------------------------------------
 
@@ -140,48 +101,31 @@ class Interpreter:
                 f"input '{tensor.name}': shape {array.shape} found, expected {tensor.shape}; "
                 f"reshape it, or call resize_tensor_input({tensor_index}, {array.shape})"
             )
-        self._values[tensor_index] = np.array(array, order="C")
+        self._main.values[tensor_index] = np.array(array, order="C")
 
-    def get_tensor(self, tensor_index: int) -> Array:
-        """A copy of any tensor's value: input, constant, intermediate or output."""
-        if not 0 <= tensor_index < len(self.graph.tensors):
-            raise InputError(
-                f"tensor index {tensor_index} found, expected 0 to {len(self.graph.tensors) - 1}"
-            )
-        if tensor_index not in self._values:
-            name = self.graph.tensors[tensor_index].name
+    def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> Array:
+        """A copy of any tensor's value: input, constant, state, intermediate or output.
+
+        In a subgraph that has run several times, the value of the last time.
+        """
+        executor = self._executor(subgraph_index)
+        tensors = executor.graph.tensors
+        if not 0 <= tensor_index < len(tensors):
+            raise InputError(f"tensor index {tensor_index} found, expected 0 to {len(tensors) - 1}")
+        if tensor_index not in executor.values:
+            name = tensors[tensor_index].name
             raise InputError(f"tensor '{name}' has no value yet; call set_tensor and invoke first")
-        return self._values[tensor_index].copy()
+        return executor.values[tensor_index].copy()
 
     def invoke(self) -> None:
         """Execute all operators in order."""
-        if not self._allocated:
+        if not self._main.allocated:
             raise InputError("Interpreter: tensors are not allocated; call allocate_tensors() first")
         for index in self.graph.inputs:
-            if index not in self._values:
+            if index not in self._main.values:
                 name = self.graph.tensors[index].name
                 raise InputError(f"input '{name}' has not been set; call set_tensor({index}, ...) first")
-        for position, operator in enumerate(self.graph.operators):
-            self._execute(position, operator)
-
-    def _execute(self, position: int, operator: Operator) -> None:
-        inputs = [self._values.get(i) if i != ABSENT else None for i in operator.inputs]
-        tensors = [self._tensor(i) for i in operator.inputs]
-        where = f"operator {position} ({operator.type})"
-        for index, tensor, value in zip(operator.inputs, tensors, inputs, strict=True):
-            if index != ABSENT and value is None:
-                raise GraphError(f"{where} reads tensor '{tensor and tensor.name}', which nothing writes")
-        if position in self._deferred:
-            values = zip(tensors, inputs, strict=True)
-            self._infer(position, operator, [t and replace(t, data=value) for t, value in values])
-        outputs = [self.graph.tensors[i] for i in operator.outputs]
-        call = Call(operator, tensors, inputs, outputs, self.numerics, self._memory[position])
-        results = kernels.evaluate(call, where)
-        for index, result in zip(operator.outputs, results, strict=True):
-            self._values[index] = result
-            self.graph.tensors[index].shape = result.shape
-        for hook in self._hooks:
-            hook(position, operator, inputs, results)
+        self._program.invoke()
 
     def run(self, inputs: Sequence[npt.ArrayLike]) -> list[Array]:
         """Feed all inputs in order, resize to their shapes if needed, invoke, return all outputs."""
@@ -191,16 +135,18 @@ class Interpreter:
         for index, array in zip(self.graph.inputs, arrays, strict=True):
             if array.shape != self.graph.tensors[index].shape:
                 self.resize_tensor_input(index, array.shape, strict=True)
-        if not self._allocated:
-            self.allocate_tensors()
+        self.allocate_tensors()
         for index, array in zip(self.graph.inputs, arrays, strict=True):
             self.set_tensor(index, array)
         self.invoke()
         return [self.get_tensor(index) for index in self.graph.outputs]
 
-    def add_hook(self, hook: Hook) -> None:
-        """Call `hook(position, operator, inputs, outputs)` after each operator."""
-        self._hooks.append(hook)
+    def add_hook(self, hook: Hook, subgraph_index: int = 0) -> None:
+        """Call `hook(position, operator, inputs, outputs)` after each operator of the main graph.
+
+        subgraph_index: of another subgraph instead, each time that it runs.
+        """
+        self._executor(subgraph_index).hooks.append(hook)
 
     # --- details ----------------------------------------------------------------------------------
 
@@ -212,9 +158,14 @@ class Interpreter:
         """The same for each output."""
         return [self._details(index) for index in self.graph.outputs]
 
-    def get_tensor_details(self) -> list[dict[str, Any]]:
-        """The same for every tensor."""
-        return [self._details(index) for index in range(len(self.graph.tensors))]
+    def get_tensor_details(self, subgraph_index: int = 0) -> list[dict[str, Any]]:
+        """The same for every tensor of the main graph or of another subgraph."""
+        count = len(self._executor(subgraph_index).graph.tensors)
+        return [self._details(index, subgraph_index) for index in range(count)]
+
+    def num_subgraphs(self) -> int:
+        """How many graphs the model has, the main graph included."""
+        return len(self._program.executors)
 
     def get_signature_list(self) -> dict[str, dict[str, list[str]]]:
         """The names of the inputs and outputs of each signature."""
@@ -244,8 +195,8 @@ class Interpreter:
             raise InputError(f"signature {key!r} found, expected one of {sorted(signatures)}")
         return signatures[key]
 
-    def _details(self, index: int) -> dict[str, Any]:
-        tensor = self.graph.tensors[index]
+    def _details(self, index: int, subgraph_index: int = 0) -> dict[str, Any]:
+        tensor = self._executor(subgraph_index).graph.tensors[index]
         quantized = tensor.quantized
         scales = quantized.scale if quantized else np.zeros(0, np.float32)
         zero_points = quantized.zero_point if quantized else np.zeros(0, np.int64)
@@ -265,8 +216,11 @@ class Interpreter:
             "sparsity_parameters": tensor.extra.get("sparsity") or {},
         }
 
-    def _tensor(self, index: int) -> Tensor | None:
-        return None if index == ABSENT else self.graph.tensors[index]
+    def _executor(self, subgraph_index: int) -> Executor:
+        executors = self._program.executors
+        if not 0 <= subgraph_index < len(executors):
+            raise InputError(f"subgraph index {subgraph_index} found, expected 0 to {len(executors) - 1}")
+        return executors[subgraph_index]
 
     def _input(self, index: int) -> Tensor:
         if index not in self.graph.inputs:

@@ -139,7 +139,7 @@ def unary(type, **more):
     return graph
 
 
-@pytest.mark.parametrize("type,more", [("WHILE", {}), ("CUSTOM", {"custom_code": "Mine"}), ("FFT", {})])
+@pytest.mark.parametrize("type,more", [("CALL", {}), ("CUSTOM", {"custom_code": "Mine"}), ("FFT", {})])
 def test_unknown_operators_are_kept_in_files_but_refuse_to_run(type, more):
     graph = unary(type, **more)
     if type != "FFT":

@@ -8,16 +8,17 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 
 LAYERS = """
-    errors numerics graph operators
+    errors numerics graph operators subgraphs
     fixed_point fixed_point_math lookup_table quantizer gemm
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
     kernels.recurrent kernels.activation
     kernels.dense
-    kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert kernels
+    kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert
+    kernels.control kernels.variables kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format
-    interpreter
+    executor interpreter
     passes passes.report passes.fold passes.dynamic_range converter
     zoo.layers zoo.network zoo.data zoo.fashion zoo.export zoo.mobilenet zoo zoo.train
     terminal plot arrays inspect compare demo cli

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
 from ptq.graph import Operator, Tensor
-from ptq.kernels import activation, conv, convert, dense, depthwise, elementwise, movement, pool
+from ptq.kernels import (
+    activation,
+    control,
+    conv,
+    convert,
+    dense,
+    depthwise,
+    elementwise,
+    movement,
+    pool,
+    variables,
+)
 from ptq.kernels.call import Array, Call, Kernel
 from ptq.operators import WEIGHT_INPUTS
 
@@ -21,13 +32,15 @@ FLOAT: dict[str, Kernel] = {
     **elementwise.FLOAT,
     **movement.FLOAT,
     **convert.FLOAT,
+    **control.FLOAT,
+    **variables.FLOAT,
 }
 """Operators on real numbers, and those that move or convert data of any type."""
 
 HYBRID: dict[str, Kernel] = {**dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID}
 """Operators on float activations and int8 weights that accumulate integers."""
 
-ANY_TYPE = frozenset(movement.FLOAT) | frozenset(convert.FLOAT)
+ANY_TYPE = frozenset({*movement.FLOAT, *convert.FLOAT, *control.FLOAT, *variables.FLOAT})
 """Operators that treat integers and reals alike, or convert between them."""
 
 

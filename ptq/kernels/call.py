@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import GraphError, UnsupportedError
+from ptq.errors import GraphError, ShapeError, UnsupportedError
 from ptq.graph import Operator, Tensor
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
@@ -17,8 +17,25 @@ Array = npt.NDArray[Any]
 Memory = TypeVar("Memory")
 
 
-def _no_subgraphs(index: int, inputs: list[Array]) -> list[Array]:
+Subgraph = Callable[[list[Array]], list[Array]]
+"""Another subgraph of the model, as a function of its inputs."""
+
+
+def _no_subgraphs(index: int) -> Subgraph:
     raise GraphError(f"subgraph {index} is called, but this operator runs outside a model")
+
+
+@dataclass
+class Shared:
+    """What the operators of one model share from invocation to invocation.
+
+    variables: the resource variables by their handles. handles: those by (container, shared name).
+    initialized: the subgraphs that CALL_ONCE has run.
+    """
+
+    variables: dict[int, Array] = field(default_factory=dict)
+    handles: dict[tuple[str, str], int] = field(default_factory=dict)
+    initialized: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -27,8 +44,9 @@ class Call:
 
     tensors, inputs: the input tensors and their values; None for an optional input that is absent.
     output_tensors: the tensors that are written. memory: what is kept from call to call, for work that
-    depends on constants alone. run_subgraph: runs another subgraph of the model, by its index, on its
-    inputs and returns its outputs.
+    depends on constants alone. subgraph: another subgraph of the model by its number, with its states at
+    their initial values. shared: what all operators of the model share. new_states: what `keep_state` was
+    given, by input position.
     """
 
     operator: Operator
@@ -37,7 +55,9 @@ class Call:
     output_tensors: list[Tensor]
     numerics: Numerics = LITERT_REFERENCE
     memory: dict[str, Any] = field(default_factory=dict)
-    run_subgraph: Callable[[int, list[Array]], list[Array]] = field(default=_no_subgraphs)
+    subgraph: Callable[[int], Subgraph] = field(default=_no_subgraphs)
+    shared: Shared = field(default_factory=Shared)
+    new_states: dict[int, Array] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -81,8 +101,17 @@ class Call:
         return self.float_array(position)
 
     def keep_state(self, position: int, value: Array) -> None:
-        """Store a state's new value, for the next invocation."""
-        self.state(position)[...] = value
+        """Store a state's new value, for the operators that follow and for the next invocation.
+
+        ShapeError unless it has the state's shape. What was read before keeps the old value.
+        """
+        old = self.state(position)
+        if value.shape != old.shape:
+            raise ShapeError(
+                f"{self.operator.type}: state of shape {old.shape} found at input {position}, "
+                f"expected {value.shape}"
+            )
+        self.new_states[position] = value.astype(old.dtype)
 
     def scale(self, position: int) -> Array:
         """The scales of a quantized, symmetric input; UnsupportedError if it is neither."""
