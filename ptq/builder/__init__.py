@@ -1,0 +1,1 @@
+"""The methods of `ptq.build.Builder`, a family of layers in each file."""
