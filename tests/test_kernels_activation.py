@@ -19,7 +19,7 @@ from ptq.kernels.activation import (
     softmax_float,
     tanh_float,
 )
-from ptq.kernels.eigen import eigen_logistic, eigen_tanh
+from ptq.kernels.eigen import eigen_logistic, eigen_tanh, outside_packets
 
 F = np.float32
 LARGEST = np.finfo(F).max
@@ -123,10 +123,14 @@ def test_tanh_is_odd_and_within_its_stated_error():
 def test_eigen_logistic_is_near_the_logistic_function_in_packets_and_outside():
     x = np.random.default_rng(4).uniform(-20, 20, 100_002).astype(F)
     exact = 1 / (1 + np.exp(-x.astype(np.float64)))
-    assert np.abs(eigen_logistic(x, position=1) - exact).max() < 3e-7
+    index = 3 + np.arange(x.size)
+    single = outside_packets(index, 3, x.size)  # one float before a boundary, and one after the last
+    assert np.flatnonzero(single).tolist() == [0, x.size - 1]
+    packets, shifted = eigen_logistic(x), eigen_logistic(x, single)
+    assert np.abs(packets - exact).max() < 3e-7
+    assert np.abs(shifted - exact).max() < 3e-7
+    assert (packets == shifted)[~single].all()
     assert eigen_logistic(np.array([-105, -500, 500, 0], F)).tolist() == [0, 0, 1, 0.5]
-    packets, shifted = eigen_logistic(x), eigen_logistic(x, position=3)
-    assert (packets != shifted).sum() <= 3  # the first float, and the last one or two
 
 
 def test_eigen_tanh_is_near_tanh():

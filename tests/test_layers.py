@@ -10,10 +10,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 LAYERS = """
     errors numerics graph operators subgraphs
     fixed_point fixed_point_math lookup_table quantizer gemm
-    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes
-    builder builder.core builder.elementwise builder.layers builder.recurrent build
+    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
     kernels.recurrent kernels.activation
+    kernels.lstm kernels.lstm_ops
     kernels.dense
     kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert
     kernels.control kernels.variables kernels

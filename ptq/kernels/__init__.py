@@ -16,6 +16,7 @@ from ptq.kernels import (
     dense,
     depthwise,
     elementwise,
+    lstm_ops,
     movement,
     pool,
     variables,
@@ -34,10 +35,11 @@ FLOAT: dict[str, Kernel] = {
     **convert.FLOAT,
     **control.FLOAT,
     **variables.FLOAT,
+    **lstm_ops.FLOAT,
 }
 """Operators on real numbers, and those that move or convert data of any type."""
 
-HYBRID: dict[str, Kernel] = {**dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID}
+HYBRID: dict[str, Kernel] = {**dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID, **lstm_ops.HYBRID}
 """Operators on float activations and int8 weights that accumulate integers."""
 
 ANY_TYPE = frozenset({*movement.FLOAT, *convert.FLOAT, *control.FLOAT, *variables.FLOAT})

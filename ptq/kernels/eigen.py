@@ -50,26 +50,34 @@ def eigen_tanh(x: Array) -> Array:
     return result
 
 
-def eigen_logistic(x: Array, position: int = 0) -> Array:
+def eigen_logistic(x: Array, single: Array | None = None) -> Array:
     """1 / (1 + e^-x), computed as e^x / (1 + e^x), with e^x = (2^m e^r)^2 for x / 2 = m ln 2 + r.
 
-    x: float32, any shape, taken as one contiguous buffer. position: how many floats after a 16-byte boundary
-    that buffer begins, which says what the packets are. Where all sizes are multiples of 4 everything is in
-    packets.
+    x: float32, any shape. single: bool, as x, the elements that are not part of a packet: see
+    `outside_packets`; None if there are none, as where all sizes are multiples of 4.
     Source: Eigen, `functors/UnaryFunctors.h`, scalar_logistic_op<float>, and its
     `GenericPacketMathFunctions.h`, pexp_float.
     """
     clamped = np.minimum(x, _LOGISTIC_LIMIT)
     power = _exp_packet(clamped)
+    if single is not None:
+        power[single] = expf(clamped[single])
     result: Array = power / (F(1) + power)
     np.copyto(result, F(0), where=x < F(-104))
-    before = min(-position % PACKET, x.size)
-    after = (x.size - before) % PACKET
-    if before or after:
-        flat, single = result.reshape(-1), np.r_[:before, x.size - after : x.size]
-        power = expf(clamped.reshape(-1)[single])
-        flat[single] = power / (F(1) + power)
     return result
+
+
+def outside_packets(index: Array, start: Array | int, size: int) -> Array:
+    """Which elements of a buffer Eigen computes one by one: those before and after its whole packets.
+
+    index, start: where an element and its buffer lie, in floats after a 16-byte boundary; they are broadcast.
+    size: the floats of the buffer. Returns bool.
+    Source: Eigen, `AssignEvaluator.h`, dense_assignment_loop with LinearVectorizedTraversal.
+    """
+    first = -(-start // PACKET) * PACKET
+    behind = (start + size) // PACKET * PACKET
+    single: Array = (index < first) | (index >= behind)
+    return single
 
 
 def _exp_packet(x: Array) -> Array:

@@ -1,0 +1,257 @@
+"""LSTM, UNIDIRECTIONAL_SEQUENCE_LSTM and BIDIRECTIONAL_SEQUENCE_LSTM for the registry.
+
+These operators have up to 48 inputs. Here they are found by their places, checked against each other, and
+stacked to an `LstmLayer`; the arithmetic is in `lstm.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import GraphError, ShapeError, UnsupportedError
+from ptq.kernels.call import Call, Kernel
+from ptq.kernels.lstm import LstmLayer, State, lstm, unidirectional_sequence_lstm
+from ptq.kernels.recurrent import Matrix
+
+Array = npt.NDArray[Any]
+
+GATE_NAMES = ("input", "forget", "cell", "output")
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where an operator keeps the inputs of one layer: `weights` is the first of 17 that follow each other.
+
+    state: output state and, next to it, cell state. normalization, auxiliary: the first of four inputs.
+    """
+
+    weights: int = 1
+    state: int = 18
+    normalization: int | None = None
+    auxiliary: int | None = None
+
+    @property
+    def input(self) -> range:
+        """W x of the gates input, forget, cell, output."""
+        return range(self.weights, self.weights + 4)
+
+    @property
+    def recurrent(self) -> range:
+        """R h of the same gates."""
+        return range(self.weights + 4, self.weights + 8)
+
+    @property
+    def peephole(self) -> range:
+        """Those from the cell state to the gates input, forget, output."""
+        return range(self.weights + 8, self.weights + 11)
+
+    @property
+    def bias(self) -> range:
+        """The gates' biases."""
+        return range(self.weights + 11, self.weights + 15)
+
+    @property
+    def projection(self) -> int:
+        """The projection; its bias comes next."""
+        return self.weights + 15
+
+
+class _Reader:
+    """Reads the inputs of one layer from a call and checks their shapes and types."""
+
+    def __init__(self, call: Call, places: _Places) -> None:
+        self.call, self.places = call, places
+        self.kind = call.array(places.input[-1]).dtype
+        if self.kind not in (np.dtype(np.float32), np.dtype(np.int8)):
+            raise UnsupportedError(
+                f"{call.operator.type}: weights of dtype {self.kind} found, expected float32 or int8"
+            )
+        self.cells = self._matrix_shape(places.input[-1])[0]
+        self.outputs = self._matrix_shape(places.recurrent[-1])[1]
+        # an LSTM has an input gate or, with CIFG, none of its inputs
+        self.first = 0 if call.optional(places.input[0]) is not None else 1
+
+    def layer(self, inputs: int, auxiliary_inputs: int) -> LstmLayer:
+        """The layer, for x of so many inputs."""
+        places, options = self.places, self.call.options
+        bias = np.stack([self._vector(i, self.cells) for i in self._gates(places.bias)])
+        peephole = [self._peephole(i) for i in self._optional_gates(places.peephole)]
+        normalization = [self._vector(i, self.cells) for i in self._optional_gates(places.normalization)]
+        auxiliary = self._optional_gates(places.auxiliary) if auxiliary_inputs else []
+        projected = self.call.optional(places.projection) is not None
+        if not projected and self.outputs != self.cells:
+            raise self._misfit(places.recurrent[-1], (self.cells, self.cells))
+        return LstmLayer(
+            input=self._matrix(self._gates(places.input), (self.cells, inputs)),
+            recurrent=self._matrix(self._gates(places.recurrent), (self.cells, self.outputs)),
+            bias=bias,
+            auxiliary=self._matrix(auxiliary, (self.cells, auxiliary_inputs)) if auxiliary else None,
+            peephole=np.stack(peephole) if peephole else None,
+            normalization=np.stack(normalization) if normalization else None,
+            projection=(self._matrix([places.projection], (self.outputs, self.cells)) if projected else None),
+            projection_bias=self._optional_vector(places.projection + 1, self.outputs),
+            activation=options["fused_activation_function"],
+            cell_clip=options["cell_clip"],
+            projection_clip=options["proj_clip"],
+            asymmetric_quantize_inputs=options["asymmetric_quantize_inputs"],
+        )
+
+    def moving(self) -> int:
+        """An input that is no constant if there is one, else one that is."""
+        places = self.places
+        every: list[int] = [*range(places.weights, places.weights + 17)]
+        for start in (places.normalization, places.auxiliary):
+            every += [] if start is None else range(start, start + 4)
+        given = [
+            (i, tensor) for i in every if i < len(self.call.tensors) and (tensor := self.call.tensors[i])
+        ]
+        return next((i for i, tensor in given if not tensor.is_constant), given[0][0])
+
+    def _gates(self, positions: Sequence[int]) -> Sequence[int]:
+        """Without the input gate where there is none."""
+        if self.first and self.call.optional(positions[0]) is not None:
+            raise GraphError(
+                f"{self._name(positions[0])} found, but no input_to_input_weights; expected all inputs of "
+                "the input gate or, for CIFG, none"
+            )
+        return positions[self.first :]
+
+    def _optional_gates(self, start: Sequence[int] | int | None) -> Sequence[int]:
+        """The same for inputs of which all or none are given."""
+        positions = range(start, start + 4) if isinstance(start, int) else start or ()
+        given = [i for i in positions if self.call.optional(i) is not None]
+        if not given:
+            return []
+        expected = self._gates(positions)
+        if len(given) != len(expected):
+            missing = next(i for i in expected if i not in given)
+            raise GraphError(f"{self._name(missing)} is absent, {self._name(given[0])} is not; expected both")
+        return expected
+
+    def _matrix(self, positions: Sequence[int], shape: tuple[int, int]) -> Matrix:
+        values = [self._weights(i) for i in positions]
+        for position, value in zip(positions, values, strict=True):
+            if value.shape != shape:
+                raise self._misfit(position, shape)
+        scales = [self._scale(i) for i in positions] if self.kind == np.int8 else None
+        return Matrix.stack(self.call.operator.type, values, scales)
+
+    def _peephole(self, position: int) -> Array:
+        value = self._weights(position)
+        if value.shape != (self.cells,):
+            raise self._misfit(position, (self.cells,))
+        if self.kind == np.float32:
+            return value
+        dequantized: Array = value.astype(np.float32) * self._scale(position)
+        return dequantized
+
+    def _weights(self, position: int) -> Array:
+        value = self.call.array(position)
+        if value.dtype != self.kind:
+            raise UnsupportedError(
+                f"{self._name(position)} has dtype {value.dtype}, {self._name(self.places.input[-1])} has "
+                f"{self.kind}; expected one type for all weights; quantize all of them or none"
+            )
+        return value
+
+    def _scale(self, position: int) -> Array:
+        scale = self.call.scale(position)
+        if scale.size != 1:
+            raise UnsupportedError(
+                f"{self._name(position)} has {scale.size} scales; this operator reads one scale for each "
+                "tensor; quantize it per tensor"
+            )
+        return scale
+
+    def _vector(self, position: int, size: int) -> Array:
+        value = self.call.float_array(position)
+        if value.shape != (size,):
+            raise self._misfit(position, (size,))
+        return value
+
+    def _optional_vector(self, position: int, size: int) -> Array | None:
+        return None if self.call.optional(position) is None else self._vector(position, size)
+
+    def _matrix_shape(self, position: int) -> tuple[int, int]:
+        shape = self.call.array(position).shape
+        if len(shape) == 1 and position in self.places.recurrent:
+            raise UnsupportedError(
+                f"{self._name(position)} has shape {shape}: ptq has no diagonal recurrent weights; "
+                "expected a matrix [cells, outputs]"
+            )
+        if len(shape) != 2:
+            raise ShapeError(f"{self._name(position)} has shape {shape}, expected a matrix")
+        return shape[0], shape[1]
+
+    def _misfit(self, position: int, expected: tuple[int, ...]) -> ShapeError:
+        found = self.call.array(position).shape
+        return ShapeError(f"{self._name(position)} has shape {found}, expected {expected}")
+
+    def _name(self, position: int) -> str:
+        tensors = self.call.tensors
+        tensor = tensors[position] if position < len(tensors) else None
+        return f"{self.call.operator.type}: input {position} ('{tensor.name if tensor else ''}')"
+
+
+def _layer(call: Call, places: _Places, inputs: int, auxiliary_inputs: int = 0) -> LstmLayer:
+    """The layer, stacked once if all its weights are constants."""
+    reader = _Reader(call, places)
+    key = f"layer {places.weights}, {inputs} inputs"
+    return call.remember(key, lambda: reader.layer(inputs, auxiliary_inputs), reader.moving())
+
+
+def _state(call: Call, position: int, batch: int, layer: LstmLayer) -> State:
+    """h and c as matrices; the tensors may have any shape of that size."""
+    h, c = call.state(position), call.state(position + 1)
+    for value, width in ((h, layer.outputs), (c, layer.cells)):
+        if value.size != batch * width:
+            raise ShapeError(
+                f"{call.operator.type}: a state of shape {value.shape} found, expected ({batch}, {width})"
+            )
+    return h.reshape(batch, -1), c.reshape(batch, -1)
+
+
+def _keep(call: Call, position: int, state: State) -> None:
+    for place, value in zip((position, position + 1), state, strict=True):
+        call.keep_state(place, value.reshape(call.state(place).shape))
+
+
+def _input(call: Call, position: int, rank: int) -> Array:
+    x = call.float_array(position)
+    if x.ndim != rank:
+        raise ShapeError(
+            f"{call.operator.type}: input {position} of shape {x.shape} found, expected {rank} dimensions"
+        )
+    return x
+
+
+def lstm_op(call: Call) -> list[Array]:
+    """LSTM: inputs (x, 17 of the layer, h, c, and 4 of layer normalisation or none)."""
+    x, places = _input(call, 0, 2), _Places(normalization=20)
+    layer = _layer(call, places, x.shape[1])
+    h, c = lstm(x, _state(call, 18, x.shape[0], layer), layer, call.numerics)
+    _keep(call, 18, (h, c))
+    return [h]
+
+
+def unidirectional_sequence_lstm_op(call: Call) -> list[Array]:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM: inputs as LSTM, option time_major."""
+    x, time_major = _input(call, 0, 3), call.options["time_major"]
+    layer = _layer(call, _Places(normalization=20), x.shape[2])
+    state = _state(call, 18, x.shape[1 if time_major else 0], layer)
+    output, state = unidirectional_sequence_lstm(x, state, layer, time_major, call.numerics)
+    _keep(call, 18, state)
+    return [output]
+
+
+FLOAT: dict[str, Kernel] = {
+    "LSTM": lstm_op,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": unidirectional_sequence_lstm_op,
+}
+HYBRID = FLOAT
+"""The weights' types choose the arithmetic."""
