@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 LAYERS = """
     errors numerics graph operators subgraphs
     fixed_point fixed_point_math lookup_table quantizer gemm
-    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes build
+    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes
+    builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
     kernels.recurrent kernels.activation
     kernels.lstm kernels.lstm_ops
