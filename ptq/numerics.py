@@ -20,8 +20,9 @@ class Numerics:
     row_sums: "wrapping" reproduces the int16 lanes in which x86 builds sum the weights of a row,
         "exact" sums in int32 as the portable source does.
 
-    float_sums: in which order float CONV_2D and FULLY_CONNECTED add their products: "blas" is fast and
-        leaves the order to BLAS, "ordered" adds one after the other as the reference does.
+    float_sums: in which order float operators add their products: "blas" is fast and leaves the order to
+        BLAS, "ordered" adds as the reference does: one after the other in CONV_2D and FULLY_CONNECTED, in
+        four lanes in RNN and SVDF. (For LSTM the reference, too, leaves the order to a library.)
 
     upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
         can have meant: "refuse" raises UnsupportedError, which names the defect and the way round it;
@@ -29,12 +30,12 @@ class Numerics:
         depends on what lies in memory); "intended" computes what the options ask for.
 
     LITERT_REFERENCE is bit-exact with BUILTIN_REF of LiteRT's x86-64 wheels, but for the order of those
-    float sums; LITERT_REFERENCE_ORDERED is so in everything, at the reference's own speed. Both refuse where
-    the reference is defective: `dataclasses.replace(LITERT_REFERENCE, upstream_defects="reproduce")` follows
-    it even there. PORTABLE is what the C++ source says, but for those defects: there it is what the source
-    was meant to say. XNNPACK and TFLITE_MICRO choose the rounding of integers. They have no hybrid kernels
-    of this form (XNNPACK quantizes every input asymmetrically, micro none at all): with them ptq's hybrid
-    kernels follow the portable source.
+    float sums; LITERT_REFERENCE_ORDERED is so in everything but float LSTM, at the reference's own speed.
+    Both refuse where the reference is defective: `dataclasses.replace(LITERT_REFERENCE,
+    upstream_defects="reproduce")` follows it even there. PORTABLE is what the C++ source says, but for those
+    defects: there it is what the source was meant to say. XNNPACK and TFLITE_MICRO choose the rounding of
+    integers. They have no hybrid kernels of this form (XNNPACK quantizes every input asymmetrically, micro
+    none at all): with them ptq's hybrid kernels follow the portable source.
     """
 
     name: str

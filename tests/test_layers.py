@@ -13,8 +13,8 @@ LAYERS = """
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
-    kernels.recurrent kernels.activation
-    kernels.lstm kernels.lstm_ops
+    kernels.lanes kernels.recurrent kernels.activation
+    kernels.rnn kernels.bidirectional_rnn kernels.lstm kernels.lstm_ops kernels.svdf
     kernels.dense
     kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert
     kernels.control kernels.variables kernels

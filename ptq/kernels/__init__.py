@@ -10,6 +10,7 @@ from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
 from ptq.graph import Operator, Tensor
 from ptq.kernels import (
     activation,
+    bidirectional_rnn,
     control,
     conv,
     convert,
@@ -19,6 +20,8 @@ from ptq.kernels import (
     lstm_ops,
     movement,
     pool,
+    rnn,
+    svdf,
     variables,
 )
 from ptq.kernels.call import Array, Call, Kernel
@@ -35,11 +38,22 @@ FLOAT: dict[str, Kernel] = {
     **convert.FLOAT,
     **control.FLOAT,
     **variables.FLOAT,
+    **rnn.FLOAT,
+    **bidirectional_rnn.FLOAT,
     **lstm_ops.FLOAT,
+    **svdf.FLOAT,
 }
 """Operators on real numbers, and those that move or convert data of any type."""
 
-HYBRID: dict[str, Kernel] = {**dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID, **lstm_ops.HYBRID}
+HYBRID: dict[str, Kernel] = {
+    **dense.HYBRID,
+    **conv.HYBRID,
+    **depthwise.HYBRID,
+    **rnn.HYBRID,
+    **bidirectional_rnn.HYBRID,
+    **lstm_ops.HYBRID,
+    **svdf.HYBRID,
+}
 """Operators on float activations and int8 weights that accumulate integers."""
 
 ANY_TYPE = frozenset({*movement.FLOAT, *convert.FLOAT, *control.FLOAT, *variables.FLOAT})

@@ -19,13 +19,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import ShapeError
-from ptq.gemm import ordered_matmul
+from ptq.errors import ShapeError, UnsupportedError
+from ptq.kernels.call import Call
 from ptq.kernels.dynamic_range import quantize_rows
 from ptq.kernels.hybrid import HybridWeights, hybrid_product
+from ptq.kernels.lanes import add_lane_products
 from ptq.numerics import Numerics
 
 Array = npt.NDArray[Any]
+Weights = Array | tuple[Array, Array]
+"""A matrix [N, K]: float32, or a pair of int8 with zero point 0 and its scale, float32 [1] or [N]."""
 
 
 @dataclass(frozen=True)
@@ -58,33 +61,109 @@ class Matrix:
         scale = np.concatenate([np.broadcast_to(s, len(g)) for s, g in zip(scales, gates, strict=True)])
         return Matrix(operator, shape, None, HybridWeights.prepare(weights, scale))
 
+    @staticmethod
+    def of(operator: str, weights: Weights) -> Matrix:
+        """A single matrix; ShapeError if it is none."""
+        if isinstance(weights, tuple):
+            return Matrix.stack(operator, [weights[0]], [weights[1]])
+        return Matrix.stack(operator, [weights])
+
 
 def add_products(
-    output: Array, x: Array, matrix: Matrix, asymmetric_quantize_inputs: bool, numerics: Numerics
+    output: Array,
+    x: Array,
+    matrix: Matrix,
+    asymmetric_quantize_inputs: bool,
+    numerics: Numerics,
+    skip_zero_steps: bool = True,
 ) -> None:
-    """output += x @ weights.T, for all time steps together; a step whose x is all zero is left as it is.
+    """output += x @ weights.T, for all time steps together.
 
     x: float32 [steps, batch, K]; each row is quantized with its own scale. output: float32 [steps, batch, N],
-    changed in place.
+    changed in place. skip_zero_steps: a step whose x is all zero is left as it is. (Adding a product of 0
+    shows only in -0, which becomes +0, and in weights that are infinite.)
+    Float sums are left to BLAS or, ordered, run in the lanes of `ptq.kernels.lanes`.
+    Source: `tflite/kernels/internal/tensor_utils.h`, MatrixBatchVectorMultiplyAccumulate.
     """
-    live = x.any(axis=(1, 2))
+    live = x.any(axis=(1, 2)) if skip_zero_steps else np.ones(len(x), np.bool_)
     if not live.any():
         return
     whole = bool(live.all())
     rows = np.ascontiguousarray(x if whole else x[live]).reshape(-1, x.shape[2])
-    if matrix.real is not None:
-        product = np.empty((len(rows), matrix.shape[0]), np.float32)
-        if numerics.float_sums == "ordered":
-            ordered_matmul(rows, matrix.real, product)
-        else:
-            np.matmul(rows, matrix.real.T, out=product)
+    if matrix.real is None:
+        product = _hybrid_product(rows, matrix, asymmetric_quantize_inputs, numerics)
+    elif numerics.float_sums == "blas":
+        product = np.matmul(rows, matrix.real.T)
     else:
-        assert matrix.hybrid is not None
-        # quantize input
-        quantized = quantize_rows(rows, not asymmetric_quantize_inputs, numerics)
-        # accumulate, rescale
-        product = hybrid_product(quantized, matrix.hybrid, matrix.operator, numerics)
+        sums = output[live].reshape(len(rows), -1)
+        add_lane_products(sums, rows, matrix.real, numerics)
+        output[live] = sums.reshape(-1, *output.shape[1:])
+        return
     if whole:
         output += product.reshape(output.shape)
     else:
         output[live] += product.reshape(-1, *output.shape[1:])
+
+
+def _hybrid_product(
+    rows: Array, matrix: Matrix, asymmetric_quantize_inputs: bool, numerics: Numerics
+) -> Array:
+    assert matrix.hybrid is not None
+    # quantize input
+    quantized = quantize_rows(rows, not asymmetric_quantize_inputs, numerics)
+    # accumulate, rescale
+    return hybrid_product(quantized, matrix.hybrid, matrix.operator, numerics)
+
+
+def reproduces_defect(
+    operator: str, defect: str, remedy: str, numerics: Numerics, reproducible: bool = True
+) -> bool:
+    """Whether to compute what TensorFlow Lite computes by mistake, instead of what was meant.
+
+    Raises UnsupportedError where `numerics.upstream_defects` says "refuse", and where it says "reproduce" but
+    the mistake is not reproducible: a crash, or a result that depends on what lies in memory.
+    """
+    if numerics.upstream_defects == "intended":
+        return False
+    if numerics.upstream_defects == "reproduce" and reproducible:
+        return True
+    choice = "'reproduce' (its result) or 'intended'" if reproducible else "'intended'"
+    raise UnsupportedError(
+        f"{operator}: TensorFlow Lite has a defect here: {defect}; {remedy}, or say what you want with "
+        f"numerics=dataclasses.replace(ptq.LITERT_REFERENCE, upstream_defects={choice})"
+    )
+
+
+# --- for the registry -----------------------------------------------------------------------------
+
+
+def matrix_of(call: Call, position: int, hybrid: bool) -> Matrix:
+    """The weight matrix that an operator has as an input: float32, or int8 with a single scale.
+
+    Raises UnsupportedError for another type and for a scale per channel, which the recurrent operators of
+    TensorFlow Lite take for a scale of 0.
+    Source: `tflite/core/subgraph.cc`, GetLegacyQuantization.
+    """
+    operator = call.operator.type
+    if not hybrid:
+        return Matrix.of(operator, call.float_array(position))
+    weights = int8_weights(call, position)
+    return call.remember(f"weights {position}", lambda: Matrix.of(operator, weights), position)
+
+
+def int8_weights(call: Call, position: int) -> tuple[Array, Array]:
+    """Int8 weights and their scale, float32 [1]; UnsupportedError if they are anything else."""
+    weights, tensor = call.array(position), call.tensors[position]
+    name = tensor.name if tensor is not None else ""
+    if weights.dtype != np.int8:
+        raise UnsupportedError(
+            f"{call.operator.type}: input {position} ('{name}') of dtype {weights.dtype} found beside int8 "
+            "weights, expected int8; quantize all weights of this operator or none"
+        )
+    scale = call.scale(position)
+    if scale.size != 1:
+        raise UnsupportedError(
+            f"{call.operator.type}: input {position}, '{name}', with {scale.size} scales found, expected 1: "
+            "TensorFlow Lite knows none per channel in this operator"
+        )
+    return weights, scale
