@@ -8,6 +8,7 @@ import platform
 
 import numpy as np
 import pytest
+from configurations import COUNT, MOVED, ODD, PER_GRAPH, anything, compare, integers, pick, reals, shape_of
 from litert import assert_same_bits, run_litert
 
 from ptq.build import Builder
@@ -18,62 +19,7 @@ from ptq.kernels.activation import tanh_float
 pytestmark = pytest.mark.peers
 pytest.importorskip("ai_edge_litert")
 
-COUNT = 1200
-PER_GRAPH = 40
 ACTIVATIONS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]
-ODD = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 3.4e38, -3.4e38, 6, -1, 1], np.float32)
-MOVED = [np.float32, np.int8, np.uint8, np.int16, np.int32, np.int64]
-
-
-def reals(rng, shape, odd=0.2):
-    """Floats of all scales; now and then zeros, NaN, infinities and subnormals among them."""
-    x = rng.normal(size=shape).astype(np.float32)
-    x *= np.float32(10.0 ** (rng.integers(-3, 4) if rng.random() < 0.8 else rng.integers(-44, 38)))
-    if rng.random() < odd and x.size:
-        where = rng.random(shape) < 0.3
-        x[where] = rng.choice(ODD, int(where.sum()))
-    return x
-
-
-def integers(rng, shape, dtype):
-    limits = np.iinfo(dtype)
-    return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
-
-
-def anything(rng, shape, dtype):
-    return reals(rng, shape) if dtype == np.float32 else integers(rng, shape, dtype)
-
-
-def compare(configure, count=COUNT, seed=0):
-    """`configure(rng)` gives the input arrays of an operator and a function that adds it to a builder."""
-    rng = np.random.default_rng(seed)
-    for _ in range(0, count, PER_GRAPH):
-        builder, arrays, outputs, labels = Builder("many"), [], [], []
-        for _ in range(PER_GRAPH):
-            values, add = configure(rng)
-            tensors = []
-            for value in values:
-                quantization = None
-                if isinstance(value, tuple):
-                    value, quantization = value
-                name = f"input_{len(arrays)}"
-                tensors.append(builder.input(name, value.shape, type_of(value.dtype), quantization))
-                arrays.append(value)
-            outputs.append(add(builder, *tensors))
-            labels.append(f"{builder.graph.operators[-1]} on {[t.shape for t in tensors]}")
-        graph = builder.finish(*outputs)
-        expected = run_litert(graph, arrays)
-        found = Interpreter(graph=graph).run(arrays)
-        for ours, theirs, label in zip(found, expected, labels, strict=True):
-            assert_same_bits(ours, theirs, label)
-
-
-def pick(rng, *choices):
-    return choices[rng.integers(len(choices))]
-
-
-def shape_of(rng, rank, largest=5, smallest=1):
-    return tuple(int(n) for n in rng.integers(smallest, largest + 1, rank))
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6", "relu_n1_to_1", "logistic"])
