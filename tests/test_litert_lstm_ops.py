@@ -13,6 +13,7 @@ pytestmark = pytest.mark.peers
 F = np.float32
 CONFIGURATIONS = 200
 STEPS = 12
+OPERATORS = ["LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"]
 VERSION = {False: 1, True: 3}
 
 
@@ -30,6 +31,7 @@ class Recipe:
         self.cell_clip, self.projection_clip = (float(rng.choice([0, 0.3])) for _ in range(2))
         self.activation = str(rng.choice(["TANH", "TANH", "TANH", "RELU", "RELU6", "RELU_N1_TO_1"]))
         self.reach = float(rng.choice([0.1, 1, 1, 4]))
+        self.exact = False
         vars(self).update(fixed)
         self.outputs = int(rng.integers(1, self.cells + 1)) if self.projection else self.cells
 
@@ -39,14 +41,27 @@ class Recipe:
     def weights(self, graph, name, *shape):
         """A weight tensor whose products with inputs of about 1 are of the size of `reach`."""
         spread = self.reach / np.sqrt(shape[-1]) if len(shape) == 2 else 0.5
+        if self.exact and len(shape) == 2:
+            return constant(graph, name, self.exact_matrix(name, shape))
         if not self.hybrid:
             return constant(graph, name, self.rng.normal(0, spread, shape).astype(F))
         values = self.rng.integers(-127, 128, shape).astype(np.int8)
         scale = np.array([spread / 64 * self.rng.uniform(0.5, 2)], F)
         return constant(graph, name, values, scale)
 
+    def exact_matrix(self, name, shape):
+        """Float weights whose products add up to the same sum in any order, with or without fused adds."""
+        if "R" not in name and "P" not in name:  # met by inputs that are multiples of 1/16
+            return (self.rng.integers(-16, 17, shape) / 16).astype(F)
+        matrix = np.zeros(shape, F)  # met by any float: one power of two in each row
+        columns = self.rng.integers(0, shape[1], shape[0])
+        powers = self.rng.choice([-2, -1, -0.5, 0.25, 0.5, 1], shape[0])
+        matrix[np.arange(shape[0]), columns] = powers
+        return matrix
+
     def vector(self, graph, name, size, mean=0.0):
-        return constant(graph, name, self.rng.normal(mean, 1, size).astype(F))
+        values = self.rng.normal(mean, 1, size).astype(F)
+        return constant(graph, name, np.round(values * F(16)) / F(16) if self.exact else values)
 
     def layer(self, graph, name="", auxiliary=0):
         """Inputs 1 to 17 of an LSTM, then those of the auxiliary input."""
@@ -97,6 +112,8 @@ class Recipe:
             x = (self.rng.integers(-254, 255, shape) / 2).astype(F)
             x[..., 0] = 127
             x /= F(64)
+        if self.exact:
+            x = np.clip(np.round(x * F(16)) / F(16), -8, 8)
         steps = shape[:-1]
         x[self.rng.random(steps) < 0.2] = 0
         axis = 0 if self.time_major or len(shape) == 2 else 1
@@ -130,6 +147,32 @@ def single_layer(operator, recipe):
     return graph
 
 
+def bidirectional(recipe):
+    """A graph of one BIDIRECTIONAL_SEQUENCE_LSTM."""
+    graph, rng = Graph(), recipe.rng
+    mode = rng.choice(["plain", "stacked", "auxiliary"])
+    width = {"plain": 0, "stacked": recipe.inputs, "auxiliary": int(rng.integers(1, 20))}[mode]
+    merge = bool(rng.integers(2)) and (recipe.time_major or recipe.batch == 1)
+    sequence = recipe.sequence()
+    graph.inputs = [graph.add_tensor(Tensor("x", (*sequence, recipe.inputs)))]
+    if width:
+        graph.inputs += [graph.add_tensor(Tensor("auxiliary", (*sequence, width)))]
+    with_weights = width if mode == "auxiliary" else 0
+    layers = [recipe.layer(graph, name, with_weights) for name in ("fw_", "bw_")]
+    states = [*recipe.states(graph, "fw_"), *recipe.states(graph, "bw_")]
+    second = graph.inputs[1] if width else ABSENT
+    inputs = [0, *layers[0][0], *layers[1][0], *states, second, *layers[0][1], *layers[1][1]]
+    shapes = [2 * recipe.outputs] if merge else [recipe.outputs] * 2
+    graph.outputs = [graph.add_tensor(Tensor(f"y{i}", (*sequence, n))) for i, n in enumerate(shapes)]
+    table, options = recipe.options(
+        "BIDIRECTIONAL_SEQUENCE_LSTM", time_major=recipe.time_major, merge_outputs=merge
+    )
+    operator = Operator("BIDIRECTIONAL_SEQUENCE_LSTM", inputs, graph.outputs[:], options, table)
+    operator.version = VERSION[recipe.hybrid]
+    graph.operators = [operator]
+    return graph
+
+
 def run_both(graph, invocations, numerics=ptq.LITERT_REFERENCE):
     """Outputs and states after each invocation, of ptq and of LiteRT."""
     ours = ptq.Interpreter(graph=graph, numerics=numerics)
@@ -147,13 +190,39 @@ def run_both(graph, invocations, numerics=ptq.LITERT_REFERENCE):
         )
 
 
+def graph_of(operator, recipe):
+    return (
+        bidirectional(recipe) if operator == "BIDIRECTIONAL_SEQUENCE_LSTM" else single_layer(operator, recipe)
+    )
+
+
+def invocations(graph, recipe, count):
+    return [[recipe.x(graph.tensors[i].shape) for i in graph.inputs] for _ in range(count)]
+
+
+def assert_all_same(graph, inputs, context, numerics=ptq.LITERT_REFERENCE):
+    for found, expected in run_both(graph, inputs, numerics):
+        for ours, theirs in zip(found, expected, strict=True):
+            assert_same_bits(ours, theirs, context)
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_hybrid_sequence_is_bit_equal(seed):
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_hybrid_is_bit_equal(operator, seed):
     rng = np.random.default_rng(seed)
     for _ in range(CONFIGURATIONS // 4):
         recipe = Recipe(rng, hybrid=True)
-        graph = single_layer("UNIDIRECTIONAL_SEQUENCE_LSTM", recipe)
-        invocations = [[recipe.x((*recipe.sequence(), recipe.inputs))] for _ in range(2)]
-        for found, expected in run_both(graph, invocations):
-            for ours, theirs in zip(found, expected, strict=True):
-                assert_same_bits(ours, theirs, recipe)
+        graph = graph_of(operator, recipe)
+        assert_all_same(graph, invocations(graph, recipe, STEPS if operator == "LSTM" else 2), recipe)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_float_is_bit_equal_where_the_order_of_sums_does_not_matter(operator, seed):
+    """Biases, inputs and their weights are multiples of 1/16, so that their sums are exact; in the matrices
+    that meet the state, each row has one entry, a power of two, so that nothing is left to add up."""
+    rng = np.random.default_rng(seed)
+    for _ in range(CONFIGURATIONS // 4):
+        recipe = Recipe(rng, hybrid=False, exact=True)
+        graph = graph_of(operator, recipe)
+        assert_all_same(graph, invocations(graph, recipe, STEPS if operator == "LSTM" else 2), recipe)

@@ -13,6 +13,10 @@ GEOMETRY = {"stride_h": 2, "stride_w": 1, "padding": "SAME", "dilation_h_factor"
 VALID = {**GEOMETRY, "padding": "VALID"}
 POOL = {"stride_h": 2, "stride_w": 1, "padding": "VALID", "filter_height": 2, "filter_width": 3}
 
+FULL = {"kernel_type": "FULL"}
+LSTM = [(4, 5)] * 4 + [(4, 4)] * 4 + [None] * 3 + [(4,)] * 4 + [None] * 2
+PROJECTED = [None, *[(4, 5)] * 3, None, *[(4, 3)] * 3, *[None] * 4, *[(4,)] * 3, (3, 4), (3,)]
+
 
 def constant(*values):
     data = np.array(values, np.int32)
@@ -56,6 +60,11 @@ FITTING = [
     ("MEAN", [(2, 3, 4), constant(1, 1)], {"keep_dims": True}, (2, 1, 4)),
     ("TRANSPOSE", [(2, 3, 4), constant(2, 0, 1)], {}, (4, 2, 3)),
     ("DEQUANTIZE", [(7,)], {}, (7,)),
+    ("LSTM", [(2, 5), *LSTM], FULL, (2, 4)),
+    ("LSTM", [(2, 5), *PROJECTED], FULL, (2, 3)),
+    ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 9, 5), *LSTM], {}, (2, 9, 4)),
+    ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 9, 5), *PROJECTED], {}, (2, 9, 3)),
+    ("BIDIRECTIONAL_SEQUENCE_LSTM", [(2, 9, 5), *LSTM, *PROJECTED], {"merge_outputs": True}, (2, 9, 7)),
 ]
 
 
@@ -90,6 +99,9 @@ WRONG = [
     ("CONCATENATION", [(2, 3)], {"axis": 2}, "axis 2"),
     ("MEAN", [(2, 3), constant(2)], {"keep_dims": False}, "axes"),
     ("TRANSPOSE", [(2, 3), constant(0, 0)], {}, "permutation"),
+    ("LSTM", [(2, 9, 5), *LSTM], FULL, r"\[batch, inputs\]"),
+    ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 5), *LSTM], {}, r"\[batch, time, inputs\]"),
+    ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 9, 5), None, (4,)], {}, r"\[outputs, inputs\]"),
 ]
 
 
@@ -107,11 +119,18 @@ def test_what_is_missing_is_named():
         infer("CONCATENATION", (2,))
     with pytest.raises(UnsupportedError, match="UNIQUE"):
         infer("UNIQUE", (2,))
+    with pytest.raises(UnsupportedError, match="BASIC"):
+        infer("LSTM", (2, 5), (2, 4), (16, 9), (16,), (2, 4), kernel_type="BASIC")
     with pytest.raises(UnsupportedError, match="run time"):
         infer("MEAN", (2,), (1,), keep_dims=False)
     real = Tensor("axes", (1,), data=np.zeros(1, np.float32))
     with pytest.raises(ShapeError, match="INT32"):
         infer("MEAN", (2,), real, keep_dims=False)
+
+
+def test_two_outputs_have_two_shapes():
+    operator = Operator("BIDIRECTIONAL_SEQUENCE_LSTM", [], [], {"merge_outputs": False})
+    assert infer_shapes(operator, tensors((2, 9, 5), *LSTM, *PROJECTED)) == [(2, 9, 4), (2, 9, 3)]
 
 
 def test_every_operator_has_a_case_that_fits():

@@ -30,7 +30,8 @@ _TANH_DENOMINATOR = [
     F(c) for c in (8.015776984e-7, 3.326951409e-4, 2.597254514e-2, 4.673548340e-1, 1.0)
 ]  # fmt: skip
 
-_LOGISTIC_LIMIT = F(16.6355324)
+_LOGISTIC_ZERO, _LOGISTIC_LIMIT = F(-104), F(16.6355324)
+"""Where the result is taken for 0, and for 1."""
 _LOG2_E, _HALF = F(1.44269504), F(0.5)
 _LN2_HIGH, _LN2_LOW = F(-0.693359375), F(2.12194440e-4)
 _EXP_EVEN = [F(c) for c in (4.1898667812347412109375e-2, 0.49999141693115234375)]
@@ -58,12 +59,13 @@ def eigen_logistic(x: Array, single: Array | None = None) -> Array:
     Source: Eigen, `functors/UnaryFunctors.h`, scalar_logistic_op<float>, and its
     `GenericPacketMathFunctions.h`, pexp_float.
     """
-    clamped = np.minimum(x, _LOGISTIC_LIMIT)
-    power = _exp_packet(clamped)
+    clamped = np.clip(x, _LOGISTIC_ZERO, _LOGISTIC_LIMIT)
+    with np.errstate(invalid="ignore"):
+        power = _exp_packet(clamped)
     if single is not None:
         power[single] = expf(clamped[single])
     result: Array = power / (F(1) + power)
-    np.copyto(result, F(0), where=x < F(-104))
+    np.copyto(result, F(0), where=x < _LOGISTIC_ZERO)
     return result
 
 

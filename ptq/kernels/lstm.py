@@ -28,7 +28,7 @@ import numpy.typing as npt
 from ptq.errors import ShapeError
 from ptq.kernels.activation import activate_float, sequential_sum
 from ptq.kernels.eigen import eigen_logistic, outside_packets
-from ptq.kernels.recurrent import Matrix, add_products
+from ptq.kernels.recurrent import Matrix, add_products, reproduces_defect
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
@@ -103,7 +103,8 @@ def unidirectional_sequence_lstm(
 
     x: float32 [batch, time, inputs], or [time, batch, inputs] with time_major. auxiliary: as x, for a layer
     with auxiliary weights. Returns float32 [..., outputs] in the layout of x, and (h, c).
-    Raises ShapeError if x or the state do not fit the layer.
+    Raises ShapeError if x or the state do not fit the layer, UnsupportedError for the activations NONE, with
+    which the runtime has a defect, and SIGN_BIT.
     Source: `tflite/kernels/unidirectional_sequence_lstm.cc`, Eval, and `lstm_eval.cc`, EvalFloat, EvalHybrid.
     """
     steps = _steps(x, time_major)
@@ -112,6 +113,43 @@ def unidirectional_sequence_lstm(
     more = None if auxiliary is None else _steps(auxiliary, time_major)
     outputs, h, c = run_layer(layer, steps, h, c, more, numerics)
     return _layout(outputs, time_major), (h.reshape(groups * rows, -1), c.reshape(groups * rows, -1))
+
+
+def bidirectional_sequence_lstm(
+    x: Array,
+    states: tuple[State, State],
+    forward: LstmLayer,
+    backward: LstmLayer,
+    time_major: bool = True,
+    merge_outputs: bool = False,
+    auxiliary: Array | None = None,
+    numerics: Numerics = LITERT_REFERENCE,
+) -> tuple[list[Array], tuple[State, State]]:
+    """Two LSTMs over a sequence, the second from its end: their outputs and states, forward first.
+
+    x: as for `unidirectional_sequence_lstm`. auxiliary: a second input of both layers if they have weights
+    for it, or else what the backward layer reads in place of x: that is how such layers are stacked.
+    merge_outputs: one output, [..., forward outputs + backward outputs], instead of two.
+    Raises ShapeError as above, and UnsupportedError for a merged batch-major batch of several rows: there the
+    runtime looks for the rows of the output state in the wrong places.
+    Source: `tflite/kernels/bidirectional_sequence_lstm.cc`, Eval.
+    """
+    if merge_outputs and not time_major and len(x) > 1:
+        defect = "it reads and writes the output states of a merged batch-major batch outside their rows"
+        remedy = "use time-major tensors, two outputs, or a batch of 1"
+        reproduces_defect("BIDIRECTIONAL_SEQUENCE_LSTM", defect, remedy, numerics, reproducible=False)
+    second = x
+    if backward.auxiliary is None and auxiliary is not None:
+        second, auxiliary = auxiliary, None
+    axis = 0 if time_major else 1
+    y, forward_state = unidirectional_sequence_lstm(x, states[0], forward, time_major, numerics, auxiliary)
+    turned = None if auxiliary is None else np.flip(auxiliary, axis)
+    z, backward_state = unidirectional_sequence_lstm(
+        np.flip(second, axis), states[1], backward, time_major, numerics, turned
+    )
+    z = np.flip(z, axis)
+    outputs = [np.concatenate([y, z], axis=-1)] if merge_outputs else [y, z]
+    return outputs, (forward_state, backward_state)
 
 
 def run_layer(
@@ -151,7 +189,8 @@ def lstm_step(
     """
     # R h
     sums = gates.reshape(*gates.shape[:2], -1)
-    add_products(sums, h, layer.recurrent, layer.asymmetric_quantize_inputs, numerics)
+    asymmetric, hybrid = layer.asymmetric_quantize_inputs, layer.recurrent.real is None
+    add_products(sums, h, layer.recurrent, asymmetric, numerics, skip_zero_steps=hybrid)
     # input gate, forget gate and candidate
     early = slice(None, CANDIDATE)
     opened = _sigmoid(layer, gates, early, c, single)
@@ -165,7 +204,7 @@ def lstm_step(
     # output gate
     shown = _sigmoid(layer, gates, slice(OUTPUT, None), c, single)[:, :, 0]
     # output
-    h = shown * activate_float(c, layer.activation)
+    h = shown * _activated_state(layer, c, candidate, numerics)
     return (h if layer.projection is None else _project(layer, h, numerics)), c
 
 
@@ -183,6 +222,20 @@ def _complete(layer: LstmLayer, gates: Array, part: slice) -> Array:
     if layer.normalization is None:
         return gates[:, :, part]
     return normalize(gates[:, :, part]) * layer.normalization[part] + layer.bias[part]
+
+
+def _activated_state(layer: LstmLayer, c: Array, candidate: Array, numerics: Numerics) -> Array:
+    """The activation of the cell state.
+
+    NONE copies nothing in the runtime, and the buffer meant for the result still holds the candidate. (In
+    float layers NONE leaves the candidate itself unfinished in some steps, which nobody can want back.)
+    """
+    if layer.activation == "NONE":
+        defect = "with activation NONE it multiplies the output gate by the candidate, not by the cell state"
+        hybrid = layer.input.real is None
+        if reproduces_defect(layer.input.operator, defect, "use TANH", numerics, reproducible=hybrid):
+            return candidate
+    return activate_float(c, layer.activation)
 
 
 def normalize(x: Array) -> Array:
@@ -205,7 +258,8 @@ def _project(layer: LstmLayer, hidden: Array, numerics: Numerics) -> Array:
     h = np.zeros((*hidden.shape[:2], layer.outputs), F)
     if layer.projection_bias is not None:
         h += layer.projection_bias
-    add_products(h, hidden, layer.projection, layer.asymmetric_quantize_inputs, numerics)
+    asymmetric, hybrid = layer.asymmetric_quantize_inputs, layer.projection.real is None
+    add_products(h, hidden, layer.projection, asymmetric, numerics, skip_zero_steps=hybrid)
     if layer.projection_clip > 0:
         np.clip(h, F(-layer.projection_clip), F(layer.projection_clip), out=h)
     return h

@@ -15,7 +15,13 @@ import numpy.typing as npt
 
 from ptq.errors import GraphError, ShapeError, UnsupportedError
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.lstm import LstmLayer, State, lstm, unidirectional_sequence_lstm
+from ptq.kernels.lstm import (
+    LstmLayer,
+    State,
+    bidirectional_sequence_lstm,
+    lstm,
+    unidirectional_sequence_lstm,
+)
 from ptq.kernels.recurrent import Matrix
 
 Array = npt.NDArray[Any]
@@ -232,6 +238,11 @@ def _input(call: Call, position: int, rank: int) -> Array:
 
 def lstm_op(call: Call) -> list[Array]:
     """LSTM: inputs (x, 17 of the layer, h, c, and 4 of layer normalisation or none)."""
+    if call.options["kernel_type"] != "FULL":
+        raise UnsupportedError(
+            f"LSTM: kernel type {call.options['kernel_type']} found, expected FULL; ptq does not compute the "
+            "older form, which has 5 inputs and 4 outputs; convert the model again"
+        )
     x, places = _input(call, 0, 2), _Places(normalization=20)
     layer = _layer(call, places, x.shape[1])
     h, c = lstm(x, _state(call, 18, x.shape[0], layer), layer, call.numerics)
@@ -249,9 +260,28 @@ def unidirectional_sequence_lstm_op(call: Call) -> list[Array]:
     return [output]
 
 
+def bidirectional_sequence_lstm_op(call: Call) -> list[Array]:
+    """BIDIRECTIONAL_SEQUENCE_LSTM: inputs (x, 17 of each layer, both h and c, auxiliary x and 4 of each)."""
+    x, time_major = _input(call, 0, 3), call.options["time_major"]
+    auxiliary = None if call.optional(39) is None else _input(call, 39, 3)
+    size = 0 if auxiliary is None or call.optional(41) is None else auxiliary.shape[2]
+    batch = x.shape[1 if time_major else 0]
+    forward = _layer(call, _Places(1, 35, auxiliary=40), x.shape[2], size)
+    backward = _layer(call, _Places(18, 37, auxiliary=44), x.shape[2], size)
+    states = _state(call, 35, batch, forward), _state(call, 37, batch, backward)
+    merge_outputs = call.options["merge_outputs"]
+    outputs, states = bidirectional_sequence_lstm(
+        x, states, forward, backward, time_major, merge_outputs, auxiliary, call.numerics
+    )
+    _keep(call, 35, states[0])
+    _keep(call, 37, states[1])
+    return outputs
+
+
 FLOAT: dict[str, Kernel] = {
     "LSTM": lstm_op,
     "UNIDIRECTIONAL_SEQUENCE_LSTM": unidirectional_sequence_lstm_op,
+    "BIDIRECTIONAL_SEQUENCE_LSTM": bidirectional_sequence_lstm_op,
 }
 HYBRID = FLOAT
 """The weights' types choose the arithmetic."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ptq.errors import GraphError
+from ptq.errors import GraphError, UnsupportedError
 from ptq.graph import Operator, Tensor
 from ptq.shapes.common import Inputs, Rule, Shape, input_tensor, refuse
 
@@ -24,6 +24,11 @@ def _bidirectional_rnn(operator: Operator, tensors: Inputs) -> list[Shape]:
 
 
 def _lstm(operator: Operator, tensors: Inputs) -> list[Shape]:
+    if operator.options["kernel_type"] != "FULL":
+        raise UnsupportedError(
+            f"operator LSTM: kernel type {operator.options['kernel_type']} found, expected FULL; ptq does not "
+            "compute the older form with 5 inputs and 4 outputs; convert the model again"
+        )
     return [_sequence(operator, tensors, rank=2, outputs=_lstm_outputs(operator, tensors, 0))]
 
 
