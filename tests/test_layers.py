@@ -16,7 +16,8 @@ LAYERS = """
     kernels.lanes kernels.recurrent kernels.activation
     kernels.rnn kernels.bidirectional_rnn kernels.lstm kernels.lstm_ops kernels.svdf
     kernels.dense
-    kernels.conv kernels.depthwise kernels.pool kernels.elementwise kernels.movement kernels.convert
+    kernels.conv kernels.depthwise kernels.transpose_conv kernels.batch_matmul
+    kernels.pool kernels.elementwise kernels.movement kernels.convert
     kernels.control kernels.variables kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format

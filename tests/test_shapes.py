@@ -13,6 +13,8 @@ GEOMETRY = {"stride_h": 2, "stride_w": 1, "padding": "SAME", "dilation_h_factor"
 VALID = {**GEOMETRY, "padding": "VALID"}
 POOL = {"stride_h": 2, "stride_w": 1, "padding": "VALID", "filter_height": 2, "filter_width": 3}
 
+NORMAL = {"adj_x": False, "adj_y": False}
+
 FULL = {"kernel_type": "FULL"}
 LSTM = [(4, 5)] * 4 + [(4, 4)] * 4 + [None] * 3 + [(4,)] * 4 + [None] * 2
 PROJECTED = [None, *[(4, 5)] * 3, None, *[(4, 3)] * 3, *[None] * 4, *[(4,)] * 3, (3, 4), (3,)]
@@ -29,8 +31,9 @@ def tensors(*shapes):
 
 
 def infer(kind, *shapes, **options):
-    (shape,) = infer_shapes(Operator(kind, [], [], options), tensors(*shapes))
-    return shape
+    """The shape of the output, or a list of them if there are several."""
+    found = infer_shapes(Operator(kind, [], [], options), tensors(*shapes))
+    return found[0] if len(found) == 1 else found
 
 
 FITTING = [
@@ -40,6 +43,10 @@ FITTING = [
     ("DEPTHWISE_CONV_2D", [(1, 8, 8, 3), (1, 3, 3, 6), (6,)], GEOMETRY, (1, 4, 8, 6)),
     ("FULLY_CONNECTED", [(4, 2, 3), (5, 6), (5,)], {}, (4, 5)),
     ("FULLY_CONNECTED", [(4, 2, 3), (5, 3)], {"keep_num_dims": True}, (4, 2, 5)),
+    ("BATCH_MATMUL", [(4, 1, 2, 3), (5, 3, 6)], NORMAL, (4, 5, 2, 6)),
+    ("BATCH_MATMUL", [(3, 2), (5, 6, 3)], {"adj_x": True, "adj_y": True}, (5, 2, 6)),
+    ("TRANSPOSE_CONV", [constant(2, 5, 4, 8), (8, 3, 3, 6), (2, 3, 4, 6), (8,)], GEOMETRY, (2, 5, 4, 8)),
+    ("TRANSPOSE_CONV", [constant(1, 8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, (1, 8, 6, 8)),
     ("AVERAGE_POOL_2D", [(1, 5, 5, 2)], POOL, (1, 2, 3, 2)),
     ("MAX_POOL_2D", [(1, 5, 5, 2)], {**POOL, "padding": "SAME"}, (1, 3, 5, 2)),
     ("SOFTMAX", [(3, 4)], {}, (3, 4)),
@@ -60,6 +67,28 @@ FITTING = [
     ("MEAN", [(2, 3, 4), constant(1, 1)], {"keep_dims": True}, (2, 1, 4)),
     ("TRANSPOSE", [(2, 3, 4), constant(2, 0, 1)], {}, (4, 2, 3)),
     ("DEQUANTIZE", [(7,)], {}, (7,)),
+    ("EXPAND_DIMS", [(2, 3), constant(-1)], {}, (2, 3, 1)),
+    ("PACK", [(2, 3), (2, 3)], {"axis": 1}, (2, 2, 3)),
+    ("UNPACK", [(2, 3)], {"axis": -1, "num": 3}, [(2,), (2,), (2,)]),
+    ("SPLIT", [constant(1), (2, 6)], {"num_splits": 2}, [(2, 3), (2, 3)]),
+    ("SPLIT_V", [(2, 6), constant(1, -1), constant(1)], {}, [(2, 1), (2, 5)]),
+    ("SLICE", [(4, 6), constant(1, 2), constant(2, -1)], {}, (2, 4)),
+    ("STRIDED_SLICE", [(4, 6), constant(1), constant(9), constant(2)], {}, (2, 6)),
+    ("STRIDED_SLICE", [(4, 6), *[constant(1, 1)] * 3], {"shrink_axis_mask": 1, "new_axis_mask": 2}, (1, 6)),
+    ("REVERSE_V2", [(2, 3), constant(0)], {}, (2, 3)),
+    ("GATHER", [(2, 3, 4), (5, 6)], {"axis": 1, "batch_dims": 0}, (2, 5, 6, 4)),
+    ("GATHER", [(2, 3, 4), (2, 6)], {"axis": -1, "batch_dims": 1}, (2, 3, 6)),
+    ("EMBEDDING_LOOKUP", [(5,), (9, 3, 4)], {}, (5, 3, 4)),
+    ("SHAPE", [(2, 3, 4)], {"out_type": "INT32"}, (3,)),
+    ("FILL", [constant(2, 0), ()], {}, (2, 0)),
+    ("ZEROS_LIKE", [(2, 3)], {}, (2, 3)),
+    ("TILE", [(2, 3), constant(3, 0)], {}, (6, 0)),
+    ("BROADCAST_TO", [(1, 3), constant(4, 2, 3)], {}, (4, 2, 3)),
+    ("RANGE", [constant(1), constant(8), constant(3)], {}, (3,)),
+    ("RESIZE_BILINEAR", [(2, 3, 4, 5), constant(7, 8)], {}, (2, 7, 8, 5)),
+    ("RESIZE_NEAREST_NEIGHBOR", [(2, 3, 4, 5), constant(7, 8)], {}, (2, 7, 8, 5)),
+    ("DEPTH_TO_SPACE", [(2, 3, 4, 18)], {"block_size": 3}, (2, 9, 12, 2)),
+    ("SPACE_TO_DEPTH", [(2, 9, 12, 2)], {"block_size": 3}, (2, 3, 4, 18)),
     ("LSTM", [(2, 5), *LSTM], FULL, (2, 4)),
     ("LSTM", [(2, 5), *PROJECTED], FULL, (2, 3)),
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 9, 5), *LSTM], {}, (2, 9, 4)),
@@ -88,6 +117,18 @@ WRONG = [
     ("FULLY_CONNECTED", [(4, 5), (5, 6)], {}, "multiple of 6"),
     ("FULLY_CONNECTED", [(4, 6), (5, 3)], {"keep_num_dims": True}, "last dimension of 3"),
     ("FULLY_CONNECTED", [(4, 6), (6,)], {}, "weights of shape"),
+    ("BATCH_MATMUL", [(2, 3), (3,)], NORMAL, "two to five dimensions"),
+    ("BATCH_MATMUL", [(2, 3), (1, 1, 1, 1, 3, 4)], NORMAL, "two to five dimensions"),
+    ("BATCH_MATMUL", [(2, 3), (4, 3)], NORMAL, "'t0' of shape"),
+    ("BATCH_MATMUL", [(2, 2, 3), (3, 3, 4)], NORMAL, "'t0' of shape"),
+    ("TRANSPOSE_CONV", [constant(1, 8, 6, 8), (8, 3, 3), (1, 3, 4, 6)], VALID, "weights of shape"),
+    ("TRANSPOSE_CONV", [constant(1, 8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 5)], VALID, "width, 6"),
+    ("TRANSPOSE_CONV", [constant(1, 8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6), (7,)], VALID, "bias of shape"),
+    ("TRANSPOSE_CONV", [constant(2, 8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, r"\[1, height, width, 8\]"),
+    ("TRANSPOSE_CONV", [constant([1, 8, 6, 8]), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, "output shape"),
+    ("TRANSPOSE_CONV", [constant(8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, r"\[1, height, width, 8\]"),
+    ("TRANSPOSE_CONV", [constant(1, 9, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, "4x4 inputs"),
+    ("TRANSPOSE_CONV", [constant(1, 0, 6, 8), (8, 3, 3, 6), (1, 0, 6, 6)], GEOMETRY, "0x6 inputs"),
     ("SOFTMAX", [()], {}, "scalar"),
     ("SUB", [(2, 3), (2,)], {}, "broadcasts with"),
     ("RESHAPE", [(5,)], {"new_shape": [2, -1]}, "as many elements"),
@@ -99,6 +140,26 @@ WRONG = [
     ("CONCATENATION", [(2, 3)], {"axis": 2}, "axis 2"),
     ("MEAN", [(2, 3), constant(2)], {"keep_dims": False}, "axes"),
     ("TRANSPOSE", [(2, 3), constant(0, 0)], {}, "permutation"),
+    ("EXPAND_DIMS", [(2, 3), constant(3)], {}, "axis 3"),
+    ("EXPAND_DIMS", [(2, 3), constant(0, 1)], {}, "a single one"),
+    ("PACK", [(2, 3), (2, 4)], {"axis": 0}, "first input"),
+    ("UNPACK", [(2, 3)], {"axis": 0, "num": 3}, "3 slices"),
+    ("UNPACK", [(2**31, 0)], {"axis": 0, "num": 2**31}, "not empty"),
+    ("SPLIT", [constant(1), (2, 6)], {"num_splits": 4}, "divisor"),
+    ("SPLIT", [constant(0), (0, 6)], {"num_splits": 2**31 - 1}, "divisor"),
+    ("SPLIT_V", [(2, 6), constant(1, 4), constant(1)], {}, "add up to 6"),
+    ("SLICE", [(4, 6), constant(1, 2), constant(4, 1)], {}, "part of shape"),
+    ("STRIDED_SLICE", [(4,), constant(1), constant(2), constant(0)], {}, "stride 0"),
+    ("GATHER", [(2, 3), (3, 6)], {"axis": 1, "batch_dims": 1}, "equal batch dimensions"),
+    ("EMBEDDING_LOOKUP", [(5, 1), (9, 3)], {}, "rows"),
+    ("FILL", [constant(2, -1), ()], {}, ">= 0"),
+    ("TILE", [(2, 3), constant(3)], {}, "TILE"),
+    ("BROADCAST_TO", [(2, 3), constant(4, 3)], {}, "broadcasts to"),
+    ("RANGE", [constant(1), constant(8), constant(0)], {}, "towards the limit"),
+    ("RESIZE_BILINEAR", [(2, 3, 4, 5), constant(7, 0)], {}, "all positive"),
+    ("RESIZE_NEAREST_NEIGHBOR", [(2, 3, 4, 5), constant(7)], {}, "height, width"),
+    ("DEPTH_TO_SPACE", [(2, 3, 4, 8)], {"block_size": 3}, "8 channels"),
+    ("SPACE_TO_DEPTH", [(2, 8, 12, 2)], {"block_size": 3}, "8x12"),
     ("LSTM", [(2, 9, 5), *LSTM], FULL, r"\[batch, inputs\]"),
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 5), *LSTM], {}, r"\[batch, time, inputs\]"),
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(2, 9, 5), None, (4,)], {}, r"\[outputs, inputs\]"),

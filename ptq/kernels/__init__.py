@@ -10,6 +10,7 @@ from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
 from ptq.graph import Operator, Tensor
 from ptq.kernels import (
     activation,
+    batch_matmul,
     bidirectional_rnn,
     control,
     conv,
@@ -22,6 +23,7 @@ from ptq.kernels import (
     pool,
     rnn,
     svdf,
+    transpose_conv,
     variables,
 )
 from ptq.kernels.call import Array, Call, Kernel
@@ -31,6 +33,8 @@ FLOAT: dict[str, Kernel] = {
     **dense.FLOAT,
     **conv.FLOAT,
     **depthwise.FLOAT,
+    **batch_matmul.FLOAT,
+    **transpose_conv.FLOAT,
     **pool.FLOAT,
     **activation.FLOAT,
     **elementwise.FLOAT,
@@ -49,6 +53,8 @@ HYBRID: dict[str, Kernel] = {
     **dense.HYBRID,
     **conv.HYBRID,
     **depthwise.HYBRID,
+    **batch_matmul.HYBRID,
+    **transpose_conv.HYBRID,
     **rnn.HYBRID,
     **bidirectional_rnn.HYBRID,
     **lstm_ops.HYBRID,

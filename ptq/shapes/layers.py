@@ -7,6 +7,8 @@ from ptq.shapes.common import (
     Inputs,
     Rule,
     Shape,
+    broadcast_shapes,
+    constant_values,
     image_tensor,
     input_tensor,
     refuse,
@@ -61,6 +63,55 @@ def _fully_connected(operator: Operator, tensors: Inputs) -> list[Shape]:
     return [shape]
 
 
+def matmul_shape(lhs: Shape, rhs: Shape, adj_x: bool, adj_y: bool) -> Shape | None:
+    """The shape of the product of [..., M, K] and [..., K, N], the last two swapped by adj_x, adj_y, or None.
+
+    Source: `tflite/kernels/batch_matmul.cc`, Prepare.
+    """
+    if not (2 <= len(lhs) <= 5 and 2 <= len(rhs) <= 5):
+        return None
+    rows, inner = (lhs[-1], lhs[-2]) if adj_x else (lhs[-2], lhs[-1])
+    height, columns = (rhs[-1], rhs[-2]) if adj_y else (rhs[-2], rhs[-1])
+    batch = broadcast_shapes(lhs[:-2], rhs[:-2])
+    return None if inner != height or batch is None else (*batch, rows, columns)
+
+
+def _batch_matmul(operator: Operator, tensors: Inputs) -> list[Shape]:
+    lhs, rhs = input_tensor(operator, tensors, 0), input_tensor(operator, tensors, 1)
+    adj_x, adj_y = operator.options["adj_x"], operator.options["adj_y"]
+    shape = matmul_shape(lhs.shape, rhs.shape, adj_x, adj_y)
+    if shape is None:
+        expected = f"one of two to five dimensions that multiplies '{lhs.name}' of shape {lhs.shape}"
+        refuse(operator, rhs, f"shape {rhs.shape}", f"{expected}, with adj_x={adj_x} and adj_y={adj_y}")
+    return [shape]
+
+
+def _transpose_conv(operator: Operator, tensors: Inputs) -> list[Shape]:
+    weights, image = input_tensor(operator, tensors, 1), input_tensor(operator, tensors, 2)
+    if len(weights.shape) != 4 or 0 in weights.shape:
+        refuse(operator, weights, f"weights of shape {weights.shape}", "[outputs, height, width, inputs]")
+    count, *kernel, depth = weights.shape
+    if len(image.shape) != 4 or image.shape[3] != depth:
+        refuse(operator, image, f"shape {image.shape}", f"[batch, height, width, {depth}]")
+    _check_bias(operator, tensors, count, position=3)
+    shape = constant_values(operator, tensors, 0)
+    if input_tensor(operator, tensors, 0).shape != (4,) or (shape[0], shape[3]) != (image.shape[0], count):
+        found = f"output shape {shape}"
+        refuse(operator, image, found, f"[{image.shape[0]}, height, width, {count}]")
+    _check_scattered(operator, image, shape, kernel)
+    return [tuple(shape)]
+
+
+def _check_scattered(operator: Operator, image: Tensor, shape: list[int], kernel: list[int]) -> None:
+    """A convolution of the output must lead back to the size of the input."""
+    options = operator.options
+    rows = window_size(shape[1], kernel[0], options["stride_h"], 1, options["padding"])
+    columns = window_size(shape[2], kernel[1], options["stride_w"], 1, options["padding"])
+    if (rows, columns) != image.shape[1:3] or not rows or not columns:
+        found = f"an output of {shape[1]}x{shape[2]}, made of {rows}x{columns} inputs,"
+        refuse(operator, image, found, f"one made of {image.shape[1]}x{image.shape[2]} (or another padding)")
+
+
 def _windows(operator: Operator, image: Tensor, height: int, width: int) -> tuple[int, int]:
     options = operator.options
     rows = window_size(
@@ -75,8 +126,8 @@ def _windows(operator: Operator, image: Tensor, height: int, width: int) -> tupl
     return rows, columns
 
 
-def _check_bias(operator: Operator, tensors: Inputs, count: int) -> None:
-    bias = tensors[2] if len(tensors) > 2 else None
+def _check_bias(operator: Operator, tensors: Inputs, count: int, position: int = 2) -> None:
+    bias = tensors[position] if len(tensors) > position else None
     if bias is not None and bias.size != count:
         refuse(operator, bias, f"bias of shape {bias.shape}", f"{count} elements, one for each output")
 
@@ -87,4 +138,6 @@ RULES: dict[str, Rule] = {
     "FULLY_CONNECTED": _fully_connected,
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
+    "BATCH_MATMUL": _batch_matmul,
+    "TRANSPOSE_CONV": _transpose_conv,
 }
