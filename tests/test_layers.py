@@ -23,7 +23,8 @@ LAYERS = """
     format.tflite_read format.tflite_write format.weights format.directory format
     executor interpreter
     passes passes.report passes.fold passes.dynamic_range converter
-    zoo.layers zoo.network zoo.data zoo.fashion zoo.export zoo.mobilenet zoo zoo.train
+    zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
+    zoo zoo.train
     terminal plot arrays inspect compare demo cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}

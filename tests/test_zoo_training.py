@@ -1,16 +1,22 @@
 """Training in NumPy: gradients against finite differences, falling loss, same seed same weights."""
 
 import gzip
+import itertools
+import json
+import math
+import operator
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ptq.errors import InputError, ShapeError
-from ptq.zoo import layers, train
+from ptq.zoo import layers, recurrent, train
 from ptq.zoo.data import test_images as held_back_images
-from ptq.zoo.fashion import NETWORKS
+from ptq.zoo.names import test_names as held_back_names
 from ptq.zoo.network import Network
+from ptq.zoo.train import NETWORKS
 
 
 def _rng():
@@ -34,6 +40,9 @@ LAYERS = {
     "global average": (lambda: layers.GlobalAverage("l"), (2, 3, 4, 3)),
     "flatten": (lambda: layers.Flatten("l"), (2, 3, 4, 2)),
     "dense": (lambda: layers.Dense("l", 5, 4, _rng()), (3, 5)),
+    "lstm": (lambda: recurrent.LSTM("l", 3, 4, _rng()), (2, 5, 3)),
+    "lstm of one step": (lambda: recurrent.LSTM("l", 2, 3, _rng()), (2, 1, 2)),
+    "last step": (lambda: recurrent.LastStep("l"), (2, 3, 4)),
 }
 
 
@@ -76,6 +85,38 @@ def test_backward_is_the_slope_of_forward(case):
     assert layer.gradients.keys() == layer.parameters.keys()
     for key, parameter in layer.parameters.items():
         np.testing.assert_allclose(layer.gradients[key], _slopes(loss, parameter), rtol=1e-6, atol=1e-7)
+
+
+def test_an_embedding_collects_the_slope_of_every_reading():
+    layer = recurrent.Embedding("l", 4, 2, _rng())
+    assert layer.forward(np.array([[3, 1, 3]])).tolist() == [layer.parameters["table"][[3, 1, 3]].tolist()]
+    layer.forward(np.array([[3, 1, 3], [1, 1, 0]]), training=True)
+    gradient = np.array([[[1, 2], [10, 20], [100, 200]], [[3, 3], [0, 1], [7, 8]]], np.float32)
+    assert layer.backward(gradient).tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert layer.gradients["table"].tolist() == [[7, 8], [13, 24], [0, 0], [101, 202]]
+
+
+def test_an_lstm_equals_scalar_formulas():
+    layer = _as_float64(recurrent.LSTM("l", 2, 3, _rng()))
+    w, r, b = (layer.parameters[key] for key in ("input_weights", "recurrent_weights", "bias"))
+    x = np.random.default_rng(6).standard_normal((2, 4, 2))
+    y = layer.forward(x)
+    for n in range(2):
+        h, c = [0.0] * 3, [0.0] * 3
+        for t in range(4):
+            read, weights = [*x[n, t], *h, 1.0], np.concatenate([w, r, b[..., None]], axis=2)
+            sums = [[sum(map(operator.mul, weights[g, k], read)) for k in range(3)] for g in range(4)]
+            i, f, o = ([1 / (1 + math.exp(-s)) for s in sums[g]] for g in (0, 1, 3))
+            c = [f[k] * c[k] + i[k] * math.tanh(sums[2][k]) for k in range(3)]
+            h = [o[k] * math.tanh(c[k]) for k in range(3)]
+            np.testing.assert_allclose(y[n, t], h, rtol=1e-12)
+    # a new one starts with its forget gates open
+    assert recurrent.LSTM("l", 2, 1, _rng()).parameters["bias"].tolist() == [[0], [1], [0], [0]]
+
+
+def test_symbol_counts():
+    counts = recurrent.SymbolCounts("l", 4).forward(np.array([[0, 0, 3], [1, 3, 1]]))
+    assert counts.tolist() == [[2, 0, 0, 1], [0, 2, 0, 1]]
 
 
 def test_cross_entropy_gradient_and_value():
@@ -169,6 +210,20 @@ def test_loss_falls_and_the_same_seed_gives_the_same_weights():
         assert value.tobytes() != other.weights()[key].tobytes()
 
 
+@pytest.mark.parametrize("model", ["country_lstm", "country_letters"])
+def test_a_classifier_of_names_learns_from_names(model):
+    ids, labels = held_back_names()
+    networks = [NETWORKS[model](seed) for seed in (3, 3)]
+    losses = [
+        train.train(n, ids[:640], labels[:640], task=train.PLACES, epochs=6, seed=3) for n in networks
+    ]
+    assert losses[0] == losses[1]
+    assert np.mean(losses[0][-10:]) < 0.8 * losses[0][0]
+    for key, value in networks[0].weights().items():
+        assert value.dtype == np.float32
+        assert value.tobytes() == networks[1].weights()[key].tobytes()
+
+
 def test_weights_go_out_and_in_again():
     network, _ = _train_tiny(3)
     copy = _tiny(9)
@@ -197,7 +252,7 @@ def test_the_command_writes_what_the_package_ships(tmp_path, monkeypatch, capsys
     for part, count in (("train", 160), ("t10k", 20)):
         _write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 256, (count, 28, 28), np.uint8))
         _write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", rng.integers(0, 10, count, np.uint8))
-    monkeypatch.setattr(train, "VALIDATION", 32)
+    monkeypatch.setitem(train.TASKS, "fashion_ds_cnn", replace(train.CLOTHES, validation=32))
     arguments = ["--data", str(tmp_path), "--epochs", "1", "--model", "fashion_ds_cnn"]
     assert train.main([*arguments, "-o", str(tmp_path / "out")]) == 0
     assert "accuracy on 20 test images" in capsys.readouterr().out
@@ -207,6 +262,22 @@ def test_the_command_writes_what_the_package_ships(tmp_path, monkeypatch, capsys
     with np.load(tmp_path / "out" / "fashion_mnist.npz") as archive:
         assert archive["test_images"].shape == (20, 28, 28)
         assert archive["calibration_images"].shape == (160, 28, 28)
+
+
+def test_the_command_trains_on_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(train.TASKS, "country_lstm", replace(train.PLACES, validation=32))
+    letters = "abcdefghij"
+    names = ["".join(name) for name in itertools.product(letters, letters, letters, ["de", "fi", "jp"])]
+    cities = {name: {"name": name, "countrycode": name[3:].upper()} for name in names}
+    (tmp_path / "cities1000.json").write_text(json.dumps(cities))
+    arguments = ["--data", str(tmp_path), "--epochs", "1", "--model", "country_lstm"]
+    assert train.main([*arguments, "-o", str(tmp_path / "out")]) == 0
+    assert "accuracy on 2000 test names" in capsys.readouterr().out
+    with np.load(tmp_path / "out" / "country_lstm.npz") as archive:
+        NETWORKS["country_lstm"](1).load(dict(archive))
+    with np.load(tmp_path / "out" / "place_names.npz") as archive:
+        assert archive["test_ids"].shape == (2000, 20)
+        assert archive["calibration_ids"].shape == (200, 20)
 
 
 def test_the_command_says_where_to_get_the_data(tmp_path, capsys):

@@ -1,18 +1,21 @@
-"""Models and images that ptq ships: two trained classifiers of clothes, and MobileNet-v1 to time.
+"""Models and data that ptq ships: classifiers of clothes and of place names, and MobileNet-v1 to time.
 
     graph = ptq.zoo.fashion_cnn()
     images, labels = ptq.zoo.data.test_images()
+    graph = ptq.zoo.country_lstm(batch=250)
+    ids, labels = ptq.zoo.names.test_names()
 
 `ptq.zoo.train` is how the classifiers were trained.
 """
 
 from ptq.graph import Graph
-from ptq.zoo import data
+from ptq.zoo import data, names
+from ptq.zoo.country import country_lstm_network
 from ptq.zoo.export import to_graph
 from ptq.zoo.fashion import fashion_cnn_network, fashion_ds_cnn_network
 from ptq.zoo.mobilenet import mobilenet_v1
 
-__all__ = ["data", "fashion_cnn", "fashion_ds_cnn", "mobilenet_v1"]
+__all__ = ["country_lstm", "data", "fashion_cnn", "fashion_ds_cnn", "mobilenet_v1", "names"]
 
 
 def fashion_cnn() -> Graph:
@@ -33,3 +36,16 @@ def fashion_ds_cnn() -> Graph:
     network = fashion_ds_cnn_network()
     network.load(data.shipped_weights("fashion_ds_cnn"))
     return to_graph(network, "fashion_ds_cnn")
+
+
+def country_lstm(batch: int = 1) -> Graph:
+    """The trained LSTM: int32 "letters" [batch, 20] -> "probabilities" [batch, 12], a country of each name.
+
+    batch: how many names an invocation reads; it is fixed, because the states have it. They are kept
+    after an invocation, too: call `reset_all_variables` before the next names.
+    Accuracy: 82.55 % of the 2,000 test names; the best constant answer: 9.40 %, a linear classifier of
+    how often each letter occurs (`ptq.zoo.country`): 54.35 %.
+    """
+    network = country_lstm_network()
+    network.load(data.shipped_weights("country_lstm"))
+    return to_graph(network, "country_lstm", "letters", (batch, names.LENGTH), "INT32")

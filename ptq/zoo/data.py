@@ -31,6 +31,7 @@ HOW_TO_GET = (
 SHIPPED_TEST, SHIPPED_CALIBRATION = 2000, 500
 _FOLDER = Path(__file__).parent / "data"
 _FILE = "fashion_mnist.npz"
+_NO_WEIGHTS = ("fashion_mnist", "place_names")
 
 
 class Images(NamedTuple):
@@ -75,8 +76,8 @@ def save_shipped(directory: str | Path, train: Images, test: Images) -> Path:
 def shipped_weights(model: str) -> dict[str, Array]:
     """The trained float32 arrays of a zoo model, by "layer/parameter"; InputError if there is none."""
     path = _FOLDER / f"{model}.npz"
-    if not path.is_file():
-        known = sorted(p.stem for p in _FOLDER.glob("*.npz") if p.name != _FILE)
+    if model in _NO_WEIGHTS or not path.is_file():
+        known = sorted(p.stem for p in _FOLDER.glob("*.npz") if p.stem not in _NO_WEIGHTS)
         raise InputError(f"no trained weights for '{model}' found, expected one of {', '.join(known)}")
     with np.load(path) as archive:
         return {key: archive[key] for key in archive.files}

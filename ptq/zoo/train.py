@@ -1,10 +1,11 @@
-"""Train the zoo's classifiers on Fashion-MNIST, in NumPy: `python -m ptq.zoo.train --data DIR [-o OUT]`.
+"""Train the zoo's classifiers, in NumPy: `python -m ptq.zoo.train --data DIR [--model NAME] [-o OUT]`.
 
-It writes what the package ships in `ptq/zoo/data`: OUT/<model>.npz (weights) and OUT/fashion_mnist.npz
-(images). Of the 60,000 training images the last 5,000 validate, and every choice below was made on
-these; the test images are looked at once, after the last epoch. The same seed gives the same weights
-bit for bit on one machine with one BLAS thread (set OPENBLAS_NUM_THREADS=1); elsewhere float32 sums
-may round otherwise, and training amplifies that to other weights of about the same accuracy.
+It writes what the package ships in `ptq/zoo/data`: OUT/<model>.npz (weights) and the images or names of
+the data set beside it. The last of the training examples validate (5,000 of 60,000 images, 2,000 of 24,727
+names), and every choice below was made on these; the test examples are looked at once, after the last
+epoch. The same seed gives the same weights bit for bit on one machine with one BLAS thread (set
+OPENBLAS_NUM_THREADS=1); elsewhere float32 sums may round otherwise, and training amplifies that to other
+weights of about the same accuracy.
 """
 
 from __future__ import annotations
@@ -13,31 +14,72 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ptq.errors import InputError, PtqError
 from ptq.graph import Array
-from ptq.zoo import data
-from ptq.zoo.fashion import NETWORKS
+from ptq.zoo import country, data, fashion, names
 from ptq.zoo.network import Network
 
-VALIDATION = 5000
-EPOCHS = 8
+NETWORKS = {**fashion.NETWORKS, **country.NETWORKS}
 BATCH = 64
-LEARNING_RATE = 2e-3
-WEIGHT_DECAY = 1e-2
+
+Augment = Callable[[Array, np.random.Generator], Array]
+"""A random variation of a batch of inputs that does not change their labels."""
+
+
+def mirror_half(images: Array, rng: np.random.Generator) -> Array:
+    """Half of the images left to right: a shoe is a shoe both ways."""
+    mirrored = rng.random(len(images)) < 0.5
+    return np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+
+
+def drop_letters(ids: Array, rng: np.random.Generator) -> Array:
+    """One letter in twenty illegible: no name is known by a single letter."""
+    return np.where(rng.random(ids.shape) < 0.05, 0, ids)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set: how to read it, which part to hold out, how to train on it, what of it to ship.
+
+    load(folder): training and test examples, each (inputs, labels). ship(folder, train, test): the path
+    that was written. validation, shipped: numbers of training and of test examples.
+    """
+
+    examples: str
+    load: Callable[[str], tuple[tuple[Array, Array], tuple[Array, Array]]]
+    ship: Callable[..., Path]
+    validation: int
+    shipped: int
+    augment: Augment
+    epochs: int
+    rate: float
+    decay: float
+
+
+CLOTHES = Task(
+    "images", data.load_fashion_mnist, data.save_shipped, validation=5000, shipped=data.SHIPPED_TEST,
+    augment=mirror_half, epochs=8, rate=2e-3, decay=1e-2,
+)  # fmt: skip
+PLACES = Task(
+    "names", names.load_place_names, names.save_shipped, validation=2000, shipped=names.TEST,
+    augment=drop_letters, epochs=15, rate=5e-3, decay=0.1,
+)  # fmt: skip
+TASKS = {model: CLOTHES if model in fashion.NETWORKS else PLACES for model in NETWORKS}
 
 
 class Adam:
     """Adam with decoupled weight decay ("AdamW") over every parameter of a network.
 
     m = 0.9 m + 0.1 g;  v = 0.999 v + 0.001 g^2;  p -= rate * (m^ / (sqrt(v^) + 1e-8) + decay * p)
-    where ^ divides by 1 - beta^step. Only "weights" decay: a bias or a gamma has nothing to overfit.
+    where ^ divides by 1 - beta^step. Only "...weights" decay: a bias or a gamma has nothing to overfit.
     """
 
-    def __init__(self, network: Network, decay: float = WEIGHT_DECAY) -> None:
+    def __init__(self, network: Network, decay: float) -> None:
         self.network, self.decay, self.steps = network, decay, 0
         self._moments: dict[tuple[str, str], tuple[Array, Array]] = {
             (layer.name, key): (np.zeros_like(value), np.zeros_like(value))
@@ -55,44 +97,42 @@ class Adam:
                 second += 0.001 * (gradient * gradient - second)
                 move = first / (1 - 0.9**self.steps)
                 move /= np.sqrt(second / (1 - 0.999**self.steps)) + 1e-8
-                if key == "weights":
+                if key.endswith("weights"):
                     move += self.decay * layer.parameters[key]
                 layer.parameters[key] -= rate * move
 
 
 def train(
     network: Network,
-    images: Array,
+    inputs: Array,
     labels: Array,
     *,
-    epochs: int = EPOCHS,
+    task: Task = CLOTHES,
+    epochs: int | None = None,
     batch: int = BATCH,
-    rate: float = LEARNING_RATE,
     seed: int = 0,
     report: Callable[[int, int, float], None] = lambda step, steps, loss: None,
 ) -> list[float]:
     """Train in place; returns the loss of every step.
 
-    Each epoch visits all images in a new random order, half of them mirrored left to right (a shoe
-    is a shoe both ways). The rate rises over the first twentieth of the steps and then falls to 0 as
-    half a cosine. images [n, height, width, channels], labels int [n]; report(step, steps, loss).
+    Each epoch visits all inputs in a new random order, varied as the task says. Its rate rises over the
+    first twentieth of the steps and then falls to 0 as half a cosine.
+    inputs [n, ...], labels int [n]; epochs: the task's unless given; report(step, steps, loss).
     """
-    rng, optimizer, losses = np.random.default_rng(seed), Adam(network), list[float]()
-    steps = epochs * (len(images) // batch)
-    if not steps:
-        raise InputError(f"{len(images)} images and {epochs} epochs found, expected at least {batch} and 1")
+    rng, optimizer, losses = np.random.default_rng(seed), Adam(network, task.decay), list[float]()
+    epochs = task.epochs if epochs is None else epochs
+    steps = epochs * (len(inputs) // batch)
+    if steps <= 0:
+        raise InputError(
+            f"{len(inputs)} {task.examples} and {epochs} epochs found, expected at least {batch} and 1"
+        )
     while len(losses) < steps:
-        order = rng.permutation(len(images))
+        order = rng.permutation(len(inputs))
         for chosen in order[: len(order) // batch * batch].reshape(-1, batch):
-            losses.append(network.learn(_mirror_half(images[chosen], rng), labels[chosen]))
-            optimizer.step(rate * _schedule(len(losses) / steps))
+            losses.append(network.learn(task.augment(inputs[chosen], rng), labels[chosen]))
+            optimizer.step(task.rate * _schedule(len(losses) / steps))
             report(len(losses), steps, losses[-1])
     return losses
-
-
-def _mirror_half(images: Array, rng: np.random.Generator) -> Array:
-    mirrored = rng.random(len(images)) < 0.5
-    return np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
 
 
 def _schedule(done: float, warm_up: float = 0.05) -> float:
@@ -107,31 +147,37 @@ def _progress(step: int, steps: int, loss: float) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    everything, test = data.load_fashion_mnist(options.data)
-    fitted = data.Images(everything.images[:-VALIDATION], everything.labels[:-VALIDATION])
-    held_out = data.Images(everything.images[-VALIDATION:], everything.labels[-VALIDATION:])
+    model, task = options.model, TASKS[options.model]
+    everything, test = task.load(options.data)
+    fitted = [array[: -task.validation] for array in everything]
+    held_out = [array[-task.validation :] for array in everything]
     output = Path(options.output)
     output.mkdir(parents=True, exist_ok=True)
-    network, start = NETWORKS[options.model](options.seed), time.perf_counter()
-    train(network, *fitted, epochs=options.epochs, seed=options.seed, report=_progress)
-    print(f"{options.model}: {options.epochs} epochs in {time.perf_counter() - start:.0f} s")
-    print(f"accuracy on {VALIDATION} validation images: {network.accuracy(*held_out):.2%}")
+    network, start = NETWORKS[model](options.seed), time.perf_counter()
+    losses = train(network, *fitted, task=task, epochs=options.epochs, seed=options.seed, report=_progress)
+    print(f"{model}: {len(losses)} steps in {time.perf_counter() - start:.0f} s")
+    print(f"accuracy on {task.validation} validation {task.examples}: {network.accuracy(*held_out):.2%}")
     if options.test:
-        part = data.Images(*(array[: data.SHIPPED_TEST] for array in test))
-        print(f"accuracy on {len(test.labels)} test images: {network.accuracy(*test):.2%}")
-        print(f"accuracy on the first {len(part.labels)}, which ptq ships: {network.accuracy(*part):.2%}")
-    np.savez_compressed(output / f"{options.model}.npz", **network.weights())  # type: ignore[arg-type]
-    data.save_shipped(output, everything, test)
-    print(f"written: {output / options.model}.npz and the shipped images beside it")
+        _report_test(network, task, *test)
+    np.savez_compressed(output / f"{model}.npz", **network.weights())  # type: ignore[arg-type]
+    print(f"written: {output / model}.npz and beside it {task.ship(output, everything, test).name}")
+
+
+def _report_test(network: Network, task: Task, inputs: Array, labels: Array) -> None:
+    right = network.logits(inputs).argmax(axis=1) == labels
+    print(f"accuracy on {len(right)} test {task.examples}: {right.mean():.2%}")
+    shipped = right[: task.shipped]
+    print(f"accuracy on the first {len(shipped)}, which ptq ships: {shipped.mean():.2%} ({shipped.sum()})")
+    print(f"accuracy of the best constant answer: {np.bincount(labels).max() / len(labels):.2%}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser("python -m ptq.zoo.train", description=__doc__, epilog=data.HOW_TO_GET)
-    parser.add_argument("--data", required=True, metavar="DIR", help="folder with the four *-ubyte.gz files")
+    parser = argparse.ArgumentParser("python -m ptq.zoo.train", description=__doc__)
+    parser.add_argument("--data", required=True, metavar="DIR", help=f"{data.HOW_TO_GET}; {names.HOW_TO_GET}")
     parser.add_argument("-o", "--output", default=".", metavar="OUT", help="folder to write to (default: .)")
     parser.add_argument("--model", choices=sorted(NETWORKS), default="fashion_cnn")
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--epochs", type=int, help="default: the number of the data set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-test", dest="test", action="store_false", help="leave the test images alone")
     try:
