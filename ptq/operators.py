@@ -100,7 +100,8 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
             "NOT_EQUAL": "NotEqualOptions", "LESS": "LessOptions", "LESS_EQUAL": "LessEqualOptions",
             "GREATER": "GreaterOptions", "GREATER_EQUAL": "GreaterEqualOptions",
             "LOGICAL_AND": "LogicalAndOptions", "LOGICAL_OR": "LogicalOrOptions",
-            "LOGICAL_NOT": "LogicalNotOptions",
+            "LOGICAL_NOT": "LogicalNotOptions", "REVERSE_V2": "ReverseV2Options", "RANGE": "RangeOptions",
+            "ZEROS_LIKE": "ZerosLikeOptions", "BROADCAST_TO": "BroadcastToOptions",
         }.items()
     },
 }  # fmt: skip

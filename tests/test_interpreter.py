@@ -158,6 +158,43 @@ def test_a_shape_that_would_not_fit_into_memory_is_refused_before_it_is_computed
         ptq.Interpreter(graph=graph).run([np.zeros((1, 8), np.float32)])
 
 
+def computed_shape():
+    """x [batch, 2, 3] -> [batch, 6] beside itself, with a batch that is read from x when the graph runs."""
+    b = ptq.Builder()
+    x = b.input("x", (-1, 2, 3))
+    sizes = b.op("SHAPE", [x], {"out_type": "INT32"}, output_type="INT32")
+    ends = [np.array([n], np.int32) for n in (0, 1, 1)]
+    batch = b.op("STRIDED_SLICE", [sizes, *ends], {"shrink_axis_mask": 1})
+    wanted = b.op("PACK", [batch, np.array(6, np.int32)], {"values_count": 2})
+    flat = b.op("RESHAPE", [x, wanted], {"new_shape": None}, output_shape=(1, 6))
+    return b.finish(b.concatenation([flat, b.reshape(x, (-1, 6))], axis=1))
+
+
+def test_a_shape_that_is_computed_is_known_when_it_is_needed():
+    interpreter = ptq.Interpreter(graph=computed_shape())
+    for batch in (1, 4, 2):
+        x = np.arange(6 * batch, dtype=np.float32).reshape(batch, 2, 3)
+        (found,) = interpreter.run([x])
+        assert found.tolist() == np.concatenate([x.reshape(batch, 6)] * 2, 1).tolist()
+        assert interpreter.get_output_details()[0]["shape"].tolist() == [batch, 12]
+
+
+@pytest.mark.parametrize("kind", ["FILL", "TILE", "BROADCAST_TO", "RANGE", "RESIZE_NEAREST_NEIGHBOR"])
+def test_a_computed_size_that_is_absurd_is_refused_before_memory_is_taken(kind):
+    b = ptq.Builder()
+    size = b.input("size", () if kind == "RANGE" else (2,), "INT32")
+    zero, one, image = np.array(0, np.int32), np.array(1, np.int32), np.zeros((1, 1, 1, 1), np.float32)
+    inputs = {
+        "FILL": [size, np.float32(0)], "RANGE": [zero, size, one], "RESIZE_NEAREST_NEIGHBOR": [image, size],
+    }.get(kind, [np.zeros((1, 1), np.float32), size])  # fmt: skip
+    graph = b.finish(b.op(kind, inputs, output_shape=(1, 1), output_type="FLOAT32"))
+    interpreter = ptq.Interpreter(graph=graph)
+    assert interpreter.run([np.full(graph.tensors[0].shape, 3, np.int32)])[0].size in (3, 9)
+    for absurd in (2**30, -5):
+        with pytest.raises(GraphError, match=str(absurd)):
+            interpreter.run([np.full(graph.tensors[0].shape, absurd, np.int32)])
+
+
 def test_numerics_are_an_argument():
     b = ptq.Builder()
     x = b.input("x", (1, 256))

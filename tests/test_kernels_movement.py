@@ -9,7 +9,7 @@ from ptq.errors import QuantizationError, ShapeError, UnsupportedError
 from ptq.graph import DTYPES, Operator, Quantization, Tensor, type_of
 from ptq.kernels import movement
 from ptq.kernels.call import Call
-from ptq.kernels.movement import concatenation, pad, reshape, squeeze, transpose
+from ptq.kernels.movement import concatenation, expand_dims, pack, pad, reshape, reverse, squeeze, transpose
 
 
 def numbered(*shape, dtype=np.float32):
@@ -35,7 +35,7 @@ def test_every_dtype_is_moved_unchanged(dtype):
     x = numbered(2, 1, 3, dtype=dtype)
     results = [
         reshape(x, [3, 2]), squeeze(x), transpose(x, [2, 0, 1]), pad(x, np.zeros((3, 2), int)),
-        concatenation([x], 0),
+        concatenation([x], 0), expand_dims(x, 1), pack([x], 0), reverse(x, [2]),
     ]  # fmt: skip
     for result in results:
         assert result.dtype == dtype
@@ -67,6 +67,16 @@ def test_squeeze():
         squeeze(x, [1])
     with pytest.raises(ShapeError, match="size 1"):
         squeeze(x, [4])
+
+
+def test_expand_dims():
+    x = numbered(2, 3)
+    assert [expand_dims(x, axis).shape for axis in (0, 1, 2)] == [(1, 2, 3), (2, 1, 3), (2, 3, 1)]
+    assert expand_dims(x, -1).shape == (2, 3, 1)
+    assert run("EXPAND_DIMS", [numbered(), np.array([0], np.int32)]).shape == (1,)
+    for wrong in (3, -4):
+        with pytest.raises(ShapeError, match=f"axis {wrong}"):
+            expand_dims(x, wrong)
 
 
 def test_transpose_over_every_permutation():
@@ -117,9 +127,32 @@ def test_concatenation():
         run("CONCATENATION", [a, b], {"axis": 1, "fused_activation_function": "RELU"})
 
 
+def test_pack():
+    a, b = numbered(2), numbered(2) + 10
+    assert pack([a, b], 0).tolist() == [[0, 1], [10, 11]]
+    assert pack([a, b], -1).tolist() == [[0, 10], [1, 11]]
+    assert run("PACK", [numbered(), numbered()], {"axis": 0}).tolist() == [0, 0]
+    for other in (numbered(3), a.astype(np.int8)):
+        with pytest.raises(ShapeError, match="PACK"):
+            pack([a, other], 0)
+    with pytest.raises(ShapeError, match="axis 2"):
+        pack([a, b], 2)
+
+
+def test_reverse():
+    x = numbered(2, 2, 2)
+    assert reverse(x, [1]).tolist() == [[[2, 3], [0, 1]], [[6, 7], [4, 5]]]
+    assert reverse(x, [-1, 1]).tolist() == [[[3, 2], [1, 0]], [[7, 6], [5, 4]]]
+    assert run("REVERSE_V2", [x, np.array([0, 1, 2], np.int32)]).ravel().tolist() == [7, 6, 5, 4, 3, 2, 1, 0]
+    for wrong in ([0, 2], [1, 1], [1, -2], [3], []):
+        with pytest.raises(ShapeError, match="neighbours"):
+            reverse(x, wrong)
+
+
 def test_integers_of_different_scales_are_not_mixed():
     x = np.array([1], np.int8)
     one, other = (Quantization(np.array([s], np.float32), np.array([0])) for s in (0.5, 0.25))
     assert run("CONCATENATION", [x, x], {"axis": 0}, [one, one], one).tolist() == [1, 1]
-    with pytest.raises(QuantizationError, match="'x1'"):
-        run("CONCATENATION", [x, x], {"axis": 0}, [one, other], one)
+    for kind in ("CONCATENATION", "PACK"):
+        with pytest.raises(QuantizationError, match="'x1'"):
+            run(kind, [x, x], {"axis": 0}, [one, other], one)

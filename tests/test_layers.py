@@ -10,14 +10,15 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 LAYERS = """
     errors numerics graph operators subgraphs
     fixed_point fixed_point_math lookup_table quantizer gemm
-    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.recurrent shapes
+    shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
     kernels.lanes kernels.recurrent kernels.activation
     kernels.rnn kernels.bidirectional_rnn kernels.lstm kernels.lstm_ops kernels.svdf
     kernels.dense
     kernels.conv kernels.depthwise kernels.transpose_conv kernels.batch_matmul
-    kernels.pool kernels.elementwise kernels.movement kernels.convert
+    kernels.pool kernels.elementwise kernels.movement
+    kernels.slicing kernels.filling kernels.embedding kernels.resize kernels.convert
     kernels.control kernels.variables kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format

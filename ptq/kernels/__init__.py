@@ -18,10 +18,14 @@ from ptq.kernels import (
     dense,
     depthwise,
     elementwise,
+    embedding,
+    filling,
     lstm_ops,
     movement,
     pool,
+    resize,
     rnn,
+    slicing,
     svdf,
     transpose_conv,
     variables,
@@ -39,6 +43,10 @@ FLOAT: dict[str, Kernel] = {
     **activation.FLOAT,
     **elementwise.FLOAT,
     **movement.FLOAT,
+    **slicing.FLOAT,
+    **filling.FLOAT,
+    **embedding.FLOAT,
+    **resize.FLOAT,
     **convert.FLOAT,
     **control.FLOAT,
     **variables.FLOAT,
@@ -53,6 +61,7 @@ HYBRID: dict[str, Kernel] = {
     **dense.HYBRID,
     **conv.HYBRID,
     **depthwise.HYBRID,
+    **embedding.HYBRID,
     **batch_matmul.HYBRID,
     **transpose_conv.HYBRID,
     **rnn.HYBRID,
@@ -62,7 +71,10 @@ HYBRID: dict[str, Kernel] = {
 }
 """Operators on float activations and int8 weights that accumulate integers."""
 
-ANY_TYPE = frozenset({*movement.FLOAT, *convert.FLOAT, *control.FLOAT, *variables.FLOAT})
+ANY_TYPE = frozenset({
+    *movement.FLOAT, *slicing.FLOAT, *filling.FLOAT, "GATHER", *resize.MOVERS, *convert.FLOAT, *control.FLOAT,
+    *variables.FLOAT,
+})  # fmt: skip
 """Operators that treat integers and reals alike, or convert between them."""
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ptq.errors import QuantizationError, ShapeError, UnsupportedError
 from ptq.graph import Tensor
 from ptq.kernels.call import Call, Kernel
-from ptq.shapes.common import resolve_axes, resolve_reshape, squeezed_axes
+from ptq.shapes.common import resolve_axes, resolve_axis, resolve_reshape, squeezed_axes
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +36,14 @@ def squeeze(x: Array, axes: Sequence[int] = ()) -> Array:
     if resolved is None:
         raise ShapeError(f"SQUEEZE: shape {x.shape} found, expected size 1 in the dimensions {tuple(axes)}")
     return np.squeeze(x, resolved)
+
+
+def expand_dims(x: Array, axis: int) -> Array:
+    """x with a new dimension of size 1 before dimension `axis`; -1 is after the last one. A view.
+
+    Errors: ShapeError if there is no such place. Source: `tflite/kernels/expand_dims.cc`, ExpandTensorDim.
+    """
+    return np.expand_dims(x, resolve_axis("EXPAND_DIMS", axis, x.ndim + 1))
 
 
 def transpose(x: Array, permutation: Sequence[int]) -> Array:
@@ -91,6 +99,33 @@ def concatenation(arrays: Sequence[Array], axis: int) -> Array:
     return np.concatenate(arrays, axis)
 
 
+def pack(arrays: Sequence[Array], axis: int) -> Array:
+    """The arrays one after the other along a new dimension `axis`.
+
+    Errors: ShapeError if they differ in shape or in dtype.
+    Source: `tflite/kernels/internal/reference/reference_ops.h`, Pack.
+    """
+    first = arrays[0]
+    for array in arrays:
+        if array.dtype != first.dtype or array.shape != first.shape:
+            raise ShapeError(
+                f"PACK: {array.dtype} of shape {array.shape} found, expected {first.dtype} of {first.shape}"
+            )
+    return np.stack(arrays, resolve_axis("PACK", axis, first.ndim + 1))
+
+
+def reverse(x: Array, axes: Sequence[int]) -> Array:
+    """x with the order along each of `axes` reversed, as a recurrent layer that runs backwards needs it.
+
+    Errors: ShapeError unless the axes exist and are neighbours, as the runtime demands.
+    Source: `tflite/kernels/reverse.cc`, Eval.
+    """
+    resolved = resolve_axes(axes, x.ndim)
+    if not resolved or len(resolved) != len(axes) or resolved[-1] - resolved[0] >= len(axes):
+        raise ShapeError(f"REVERSE_V2: axes {list(axes)} found, expected neighbours of shape {x.shape}")
+    return np.array(np.flip(x, resolved), order="C")
+
+
 # --- for the registry -----------------------------------------------------------------------------
 
 
@@ -106,6 +141,12 @@ def reshape_op(call: Call) -> list[Array]:
 def squeeze_op(call: Call) -> list[Array]:
     """SQUEEZE: inputs (x), option squeeze_dims."""
     return [squeeze(call.array(0), _numbers(call.options.get("squeeze_dims")))]
+
+
+def expand_dims_op(call: Call) -> list[Array]:
+    """EXPAND_DIMS: inputs (x, axis)."""
+    check_same_scale(call, call.tensors[:1])
+    return [expand_dims(call.array(0), call.array(1).item())]
 
 
 def transpose_op(call: Call) -> list[Array]:
@@ -126,7 +167,7 @@ def padv2_op(call: Call) -> list[Array]:
     value = call.array(2)
     if value.size != 1:
         raise ShapeError(f"PADV2: a padding value of shape {value.shape} found, expected one element")
-    _check_same_scale(call, [call.tensors[2]])
+    check_same_scale(call, [call.tensors[2]])
     return [pad(call.array(0), call.array(1), value.ravel()[0])]
 
 
@@ -137,17 +178,26 @@ def concatenation_op(call: Call) -> list[Array]:
         raise UnsupportedError(
             f"CONCATENATION: fused activation {activation} found, expected NONE, as in TensorFlow Lite"
         )
-    _check_same_scale(call, call.tensors)
+    check_same_scale(call, call.tensors)
     return [concatenation([call.array(i) for i in range(len(call.inputs))], call.options["axis"])]
 
 
-def _numbers(option: Sequence[int] | None) -> list[int]:
-    """A vector of the options, which is None where a file has none."""
-    return [] if option is None else [int(n) for n in option]
+def pack_op(call: Call) -> list[Array]:
+    """PACK: any number of inputs, option axis."""
+    check_same_scale(call, call.tensors)
+    return [pack([call.array(i) for i in range(len(call.inputs))], call.options["axis"])]
 
 
-def _check_same_scale(call: Call, tensors: Sequence[Tensor | None]) -> None:
-    """Integers may only be moved together if they stand for the same real numbers."""
+def reverse_op(call: Call) -> list[Array]:
+    """REVERSE_V2: inputs (x, axes)."""
+    return [reverse(call.array(0), call.array(1).ravel().tolist())]
+
+
+def check_same_scale(call: Call, tensors: Sequence[Tensor | None]) -> None:
+    """QuantizationError unless integers that are moved together stand for the same real numbers.
+
+    For the operators whose Prepare function in TensorFlow Lite demands it; the others only copy.
+    """
     output = call.output_tensors[0].quantized
     for tensor in tensors:
         quantized = tensor.quantized if tensor is not None else None
@@ -162,11 +212,19 @@ def _check_same_scale(call: Call, tensors: Sequence[Tensor | None]) -> None:
             )
 
 
+def _numbers(option: Sequence[int] | None) -> list[int]:
+    """A vector of the options, which is None where a file has none."""
+    return [] if option is None else [int(n) for n in option]
+
+
 FLOAT: dict[str, Kernel] = {
     "RESHAPE": reshape_op,
     "SQUEEZE": squeeze_op,
+    "EXPAND_DIMS": expand_dims_op,
     "TRANSPOSE": transpose_op,
     "PAD": pad_op,
     "PADV2": padv2_op,
     "CONCATENATION": concatenation_op,
+    "PACK": pack_op,
+    "REVERSE_V2": reverse_op,
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ptq.errors import GraphError, UnsupportedError
 from ptq.graph import Operator
-from ptq.shapes import elementwise, layers, movement, recurrent
+from ptq.shapes import elementwise, layers, movement, recurrent, slicing
 from ptq.shapes.common import Inputs, Rule, Shape
 
 RULES: dict[str, Rule] = {
     **layers.RULES,
     **elementwise.RULES,
     **movement.RULES,
+    **slicing.RULES,
     **recurrent.RULES,
 }
 """The rule of each operator that ptq computes."""

@@ -68,6 +68,13 @@ def resolve_axes(axes: Sequence[int], rank: int) -> tuple[int, ...] | None:
     return tuple(sorted({int(axis) % rank for axis in axes}))
 
 
+def resolve_axis(operator: str, axis: int, rank: int) -> int:
+    """One axis counted from the front; ShapeError if there is none such."""
+    if not -rank <= axis < rank:
+        raise ShapeError(f"{operator}: axis {axis} found, expected one of {rank} dimensions")
+    return int(axis) % rank
+
+
 def squeezed_axes(shape: Shape, wanted: Sequence[int]) -> tuple[int, ...] | None:
     """The axes that SQUEEZE removes: `wanted`, or all of size 1 if empty; None if one has another size."""
     if not len(wanted):
@@ -104,6 +111,15 @@ def constant_values(operator: Operator, tensors: Inputs, position: int) -> list[
         refuse(operator, tensor, f"type {tensor.type}", "INT32 or INT64")
     values: list[Any] = tensor.data.ravel().tolist()
     return values
+
+
+def constant_value(operator: Operator, tensors: Inputs, position: int) -> int:
+    """The integer of a constant operand with one element, such as an axis."""
+    values = constant_values(operator, tensors, position)
+    if len(values) != 1:
+        tensor = input_tensor(operator, tensors, position)
+        refuse(operator, tensor, f"{len(values)} integers", "a single one")
+    return values[0]
 
 
 def numbers(option: Sequence[int] | None) -> list[int]:
