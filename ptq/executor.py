@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq import kernels
-from ptq.errors import GraphError, UnsupportedError
+from ptq.errors import GraphError, PtqError, UnsupportedError
 from ptq.graph import ABSENT, Graph, Operator, Tensor
 from ptq.kernels.call import Call, Shared, Subgraph
 from ptq.numerics import Numerics
@@ -62,8 +63,9 @@ class Program:
         TensorFlow Lite frees a subgraph's memory when WHILE or IF is done, so that states last from round to
         round of a loop, but not to the next invocation. Source: `tflite/kernels/while.cc`, Eval.
         """
-        self.executors[index].reset_variables()
-        return self.executors[index].run
+        executor = self.executors[index]
+        executor.reset_variables()
+        return Subgraph(executor.graph, executor.run)
 
     def count_run(self) -> None:
         """GraphError where MOST_RUNS is exceeded."""
@@ -117,12 +119,13 @@ class Executor:
         self._program.count_run()
         self._input_shapes, self._deferred = None, set()
         unknown = {i for i, shape in zip(self.graph.inputs, shapes, strict=True) if shape is None}
-        for index, shape in zip(self.graph.inputs, shapes, strict=True):
-            if shape is not None:
-                self._set_shape(index, shape)
-        for position, operator in enumerate(self.graph.operators):
-            self._prepare(position, operator, unknown)
-        self._check_states()
+        with self._naming_the_subgraph():
+            for index, shape in zip(self.graph.inputs, shapes, strict=True):
+                if shape is not None:
+                    self._set_shape(index, shape)
+            for position, operator in enumerate(self.graph.operators):
+                self._prepare(position, operator, unknown)
+            self._check_states()
         self.values = {i: t.data for i, t in enumerate(self.graph.tensors) if t.data is not None}
         self.reset_variables()
         self._input_shapes = list(shapes)
@@ -147,13 +150,11 @@ class Executor:
             if tensor.is_constant or tensor.dtype is None:
                 found = "stored data" if tensor.is_constant else f"type {tensor.type}"
                 raise UnsupportedError(
-                    f"{self._prefix}variable '{tensor.name}': {found} found, expected numbers without "
-                    "stored data; a variable starts at zero"
+                    f"variable '{tensor.name}': {found} found, expected numbers without stored data; "
+                    "a variable starts at zero"
                 )
         if sum(_bytes(tensor, tensor.shape) for tensor in states) > LARGEST_TENSOR:
-            raise GraphError(
-                f"{self._prefix}{len(states)} variables: more than {LARGEST_TENSOR} bytes found, expected fewer"
-            )
+            raise GraphError(f"{len(states)} variables: more than {LARGEST_TENSOR} bytes found")
 
     def _prepare(self, position: int, operator: Operator, unknown: set[int]) -> None:
         tensors = [self._tensor(i) for i in operator.inputs]
@@ -188,7 +189,7 @@ class Executor:
         except UnsupportedError:
             return False
         except (ValueError, IndexError, TypeError, KeyError, ArithmeticError) as error:
-            raise GraphError(f"{self._where(position)}: {error!r} in its shapes") from error
+            raise GraphError(f"operator {position} ({operator.type}): {error!r} in its shapes") from error
         for index, shape in zip(operator.outputs, shapes, strict=False):
             self._set_shape(index, tuple(int(size) for size in shape))
         return True
@@ -238,7 +239,8 @@ class Executor:
                 raise GraphError(f"{where} reads tensor '{tensor and tensor.name}', which nothing writes")
         if position in self._deferred:
             values = zip(tensors, inputs, strict=True)
-            self._infer(position, operator, [t and replace(t, data=value) for t, value in values])
+            with self._naming_the_subgraph():
+                self._infer(position, operator, [t and replace(t, data=value) for t, value in values])
         outputs = [self.graph.tensors[i] for i in operator.outputs]
         program = self._program
         call = Call(
@@ -253,6 +255,15 @@ class Executor:
             self.values[operator.inputs[place]] = state
         for hook in self.hooks:
             hook(position, operator, inputs, results)
+
+    @contextmanager
+    def _naming_the_subgraph(self) -> Iterator[None]:
+        try:
+            yield
+        except PtqError as error:
+            if not self._prefix:
+                raise
+            raise type(error)(f"{self._prefix}{error}") from error
 
     def _where(self, position: int) -> str:
         return f"{self._prefix}operator {position} ({self.graph.operators[position].type})"

@@ -65,7 +65,7 @@ class Interpreter:
 
         strict: only dimensions that the model declares as unknown (-1 in its shape signature) may change.
         """
-        tensor = self._input(input_index)
+        tensor = self._one_of(self.graph.inputs, input_index)
         wanted = tuple(int(size) for size in tensor_size)
         signature = tensor.shape_signature or tensor.shape
         fixed = [s >= 0 and s != w for s, w in zip(signature, wanted, strict=False)]
@@ -83,13 +83,16 @@ class Interpreter:
         Resource variables (ASSIGN_VARIABLE) keep their values, as they do in TensorFlow Lite.
         """
         for executor in self._program.executors:
-            executor.reset_variables()
+            if executor.allocated:
+                executor.reset_variables()
 
     # --- values -----------------------------------------------------------------------------------
 
     def set_tensor(self, tensor_index: int, value: npt.ArrayLike) -> None:
-        """Feed an input: an array of exactly the tensor's shape and dtype, which is copied."""
-        tensor = self._input(tensor_index)
+        """Feed an input, or set a state: an array of the tensor's shape and dtype, which is copied."""
+        states = [index for index, tensor in enumerate(self.graph.tensors) if tensor.is_variable]
+        tensor = self._one_of([*self.graph.inputs, *states], tensor_index)
+        self._check_allocated()
         array = np.asarray(value)
         if tensor.dtype is None or array.dtype != tensor.dtype:
             raise InputError(
@@ -119,8 +122,7 @@ class Interpreter:
 
     def invoke(self) -> None:
         """Execute all operators in order."""
-        if not self._main.allocated:
-            raise InputError("Interpreter: tensors are not allocated; call allocate_tensors() first")
+        self._check_allocated()
         for index in self.graph.inputs:
             if index not in self._main.values:
                 name = self.graph.tensors[index].name
@@ -222,10 +224,13 @@ class Interpreter:
             raise InputError(f"subgraph index {subgraph_index} found, expected 0 to {len(executors) - 1}")
         return executors[subgraph_index]
 
-    def _input(self, index: int) -> Tensor:
-        if index not in self.graph.inputs:
+    def _check_allocated(self) -> None:
+        if not self._main.allocated:
+            raise InputError("Interpreter: tensors are not allocated; call allocate_tensors() first")
+
+    def _one_of(self, allowed: list[int], index: int) -> Tensor:
+        if index not in allowed:
             raise InputError(
-                f"tensor index {index} is not an input; expected one of {self.graph.inputs} "
-                "(see get_input_details)"
+                f"tensor index {index} is not an input; expected one of {allowed} (see get_input_details)"
             )
         return self.graph.tensors[index]

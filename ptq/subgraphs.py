@@ -55,25 +55,22 @@ def _height(index: int, graphs: list[Graph], callers: tuple[int, ...], known: di
 
 
 def _check_operator(where: str, operator: Operator, graphs: list[Graph]) -> None:
+    inputs, outputs = len(operator.inputs), len(operator.outputs)
     called = callees(operator)
-    for index in called:
+    if operator.type == "WHILE":
+        fits, wanted, interfaces = inputs == outputs, "as many outputs", [(inputs, 1), (inputs, inputs)]
+    elif operator.type == "IF":
+        fits, wanted, interfaces = inputs > 0, "a condition first", [(inputs - 1, outputs)] * 2
+    else:
+        fits, wanted, interfaces = not called or inputs == outputs == 0, "none", [(0, 0)] * len(called)
+    if not fits:
+        raise GraphError(f"{where}: {inputs} inputs and {outputs} outputs found, expected {wanted}")
+    for index, expected in zip(called, interfaces, strict=True):
         if not 0 <= index < len(graphs):
             raise GraphError(f"{where}: subgraph {index} found, expected 0 to {len(graphs) - 1}")
-    inputs, outputs = len(operator.inputs), len(operator.outputs)
-    if operator.type == "WHILE":
-        interfaces, fits = [(inputs, 1), (inputs, inputs)], inputs == outputs
-    elif operator.type == "IF":
-        interfaces, fits = [(inputs - 1, outputs)] * 2, inputs > 0
-    else:
-        interfaces, fits = [(0, 0)] * len(called), not called or inputs == outputs == 0
-    if not fits:
-        wanted = {"WHILE": "as many outputs as inputs", "IF": "a condition first"}
-        expected = wanted.get(operator.type, "none")
-        raise GraphError(f"{where}: {inputs} inputs and {outputs} outputs found, expected {expected}")
-    for index, expected_sizes in zip(called, interfaces, strict=True):
         found = len(graphs[index].inputs), len(graphs[index].outputs)
-        if found != expected_sizes:
+        if found != expected:
             raise GraphError(
                 f"{where}: subgraph {index} has {found[0]} inputs and {found[1]} outputs, "
-                f"expected {expected_sizes[0]} and {expected_sizes[1]}"
+                f"expected {expected[0]} and {expected[1]}"
             )

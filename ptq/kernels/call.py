@@ -10,15 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import GraphError, ShapeError, UnsupportedError
-from ptq.graph import Operator, Tensor
+from ptq.graph import Graph, Operator, Tensor
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
 Memory = TypeVar("Memory")
 
 
-Subgraph = Callable[[list[Array]], list[Array]]
-"""Another subgraph of the model, as a function of its inputs."""
+
+@dataclass(frozen=True)
+class Subgraph:
+    """Another subgraph of the model: itself, and a function that runs it on its inputs."""
+
+    graph: Graph
+    run: Callable[[list[Array]], list[Array]]
 
 
 def _no_subgraphs(index: int) -> Subgraph:
