@@ -58,6 +58,21 @@ def activate(value, activation):
     return F(clip(value, F(low), F(high)))
 
 
+def add_in_lanes(total, products, lanes=4):
+    """total + products as a register of four floats adds them: lane by lane, what fills no register after."""
+    whole = len(products) // lanes * lanes
+    registers = [F(0)] * lanes
+    for k in range(whole):
+        registers[k % lanes] = F(registers[k % lanes] + products[k])
+    lane_total = registers[0]
+    for register in registers[1:]:
+        lane_total = F(lane_total + register)
+    total = F(total + lane_total)
+    for product in products[whole:]:
+        total = F(total + product)
+    return total
+
+
 def fully_connected(rows, weights, scales, bias, activation, symmetric, portable=False):
     outputs = []
     everything_zero = all(value == 0 for row in rows for value in row)

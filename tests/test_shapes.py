@@ -15,6 +15,8 @@ POOL = {"stride_h": 2, "stride_w": 1, "padding": "VALID", "filter_height": 2, "f
 
 NORMAL = {"adj_x": False, "adj_y": False}
 
+MERGED = {"merge_outputs": True}
+RNN = [(3, 5), (3, 3), (3,)]
 FULL = {"kernel_type": "FULL"}
 LSTM = [(4, 5)] * 4 + [(4, 4)] * 4 + [None] * 3 + [(4,)] * 4 + [None] * 2
 PROJECTED = [None, *[(4, 5)] * 3, None, *[(4, 3)] * 3, *[None] * 4, *[(4,)] * 3, (3, 4), (3,)]
@@ -49,6 +51,10 @@ FITTING = [
     ("TRANSPOSE_CONV", [constant(1, 8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, (1, 8, 6, 8)),
     ("AVERAGE_POOL_2D", [(1, 5, 5, 2)], POOL, (1, 2, 3, 2)),
     ("MAX_POOL_2D", [(1, 5, 5, 2)], {**POOL, "padding": "SAME"}, (1, 3, 5, 2)),
+    ("RNN", [(4, 5), *RNN, (4, 3)], {}, (4, 3)),
+    ("UNIDIRECTIONAL_SEQUENCE_RNN", [(4, 9, 5), *RNN, (4, 3)], {}, (4, 9, 3)),
+    ("BIDIRECTIONAL_SEQUENCE_RNN", [(4, 9, 5), *RNN, (4, 3), *RNN, (4, 3)], MERGED, (4, 9, 6)),
+    ("SVDF", [(4, 5), (6, 5), (6, 8), (2,), (4, 48)], {"rank": 3}, (4, 2)),
     ("SOFTMAX", [(3, 4)], {}, (3, 4)),
     ("TANH", [()], {}, ()),
     ("ADD", [(3, 1, 5), (4, 1)], {}, (3, 4, 5)),
@@ -129,6 +135,12 @@ WRONG = [
     ("TRANSPOSE_CONV", [constant(8, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, r"\[1, height, width, 8\]"),
     ("TRANSPOSE_CONV", [constant(1, 9, 6, 8), (8, 3, 3, 6), (1, 3, 4, 6)], VALID, "4x4 inputs"),
     ("TRANSPOSE_CONV", [constant(1, 0, 6, 8), (8, 3, 3, 6), (1, 0, 6, 6)], GEOMETRY, "0x6 inputs"),
+    ("RNN", [(4, 9, 5), *RNN], {}, r"\[batch, inputs\]"),
+    ("UNIDIRECTIONAL_SEQUENCE_RNN", [(4, 5), *RNN], {}, r"\[batch, time, inputs\]"),
+    ("UNIDIRECTIONAL_SEQUENCE_RNN", [(4, 9, 5), (3,)], {}, r"\[outputs, inputs\]"),
+    ("BIDIRECTIONAL_SEQUENCE_RNN", [(4, 5), *RNN, (4, 3), *RNN, (4, 3)], MERGED, r"\[batch, time, inputs\]"),
+    ("SVDF", [(4, 5), (6, 5), (6, 8)], {"rank": 4}, "multiple of the rank 4"),
+    ("SVDF", [(4, 5), (6, 5), (6, 8)], {"rank": 0}, "multiple of the rank 0"),
     ("SOFTMAX", [()], {}, "scalar"),
     ("SUB", [(2, 3), (2,)], {}, "broadcasts with"),
     ("RESHAPE", [(5,)], {"new_shape": [2, -1]}, "as many elements"),

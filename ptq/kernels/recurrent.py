@@ -89,20 +89,22 @@ def add_products(
     if not live.any():
         return
     whole = bool(live.all())
-    rows = np.ascontiguousarray(x if whole else x[live]).reshape(-1, x.shape[2])
+    values = np.ascontiguousarray(x if whole else x[live])
+    shape = (*values.shape[:2], matrix.shape[0])
+    rows = values.reshape(shape[0] * shape[1], x.shape[2])
     if matrix.real is None:
         product = _hybrid_product(rows, matrix, asymmetric_quantize_inputs, numerics)
     elif numerics.float_sums == "blas":
         product = np.matmul(rows, matrix.real.T)
     else:
-        sums = output[live].reshape(len(rows), -1)
+        sums = output[live].reshape(len(rows), shape[2])
         add_lane_products(sums, rows, matrix.real, numerics)
-        output[live] = sums.reshape(-1, *output.shape[1:])
+        output[live] = sums.reshape(shape)
         return
     if whole:
-        output += product.reshape(output.shape)
+        output += product.reshape(shape)
     else:
-        output[live] += product.reshape(-1, *output.shape[1:])
+        output[live] += product.reshape(shape)
 
 
 def _hybrid_product(
