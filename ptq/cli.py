@@ -17,7 +17,7 @@ from typing import Any
 from ptq.arrays import random_inputs, read_array, save_arrays, value_text
 from ptq.compare import compare
 from ptq.converter import Converter
-from ptq.demo import demo
+from ptq.demo import DEFAULT, SUBJECTS, demo
 from ptq.errors import PtqError
 from ptq.format import load, load_directory, save
 from ptq.format.files import read_file
@@ -91,10 +91,11 @@ def _command(commands: Any, name: str, run: Any, about: str, epilog: str = "") -
 
 
 def _add_demo(commands: Any) -> None:
-    about = "quantize a shipped image classifier and show what it costs and saves"
+    about = "quantize a shipped classifier and show what it costs and saves"
     sub = _command(commands, "demo", _demo, about)
     sub.add_argument("-o", "--output", metavar="DIR", default="ptq-demo", help="for the files (ptq-demo)")
-    sub.add_argument("--images", metavar="N", type=int, default=2000, help="test images, 1 to 2000 (2000)")
+    sub.add_argument("--model", choices=SUBJECTS, default=DEFAULT, help=f"of clothes or of names ({DEFAULT})")
+    sub.add_argument("--images", metavar="N", type=int, default=2000, help="test examples, 1 to 2000 (2000)")
     sub.add_argument("--figure", metavar="FILE", help="draw sizes and accuracies (needs matplotlib)")
 
 
@@ -162,7 +163,7 @@ def _add_inputs(sub: argparse.ArgumentParser) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> None:
-    print(demo(arguments.output, arguments.images, arguments.figure))
+    print(demo(arguments.output, arguments.images, arguments.figure, arguments.model))
 
 
 def _convert(arguments: argparse.Namespace) -> None:

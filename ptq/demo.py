@@ -1,9 +1,10 @@
-"""The main job end to end on a real model: quantize a classifier of clothes, run it, and judge the loss."""
+"""The main job end to end on a real model: quantize a shipped classifier, run it, and judge the loss."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +13,35 @@ import numpy as np
 from ptq import format, plot, zoo
 from ptq.converter import Converter
 from ptq.errors import InputError
-from ptq.graph import Array
+from ptq.graph import Array, Graph
 from ptq.inspect import decision_table
 from ptq.interpreter import Interpreter
 from ptq.passes.report import Report
 from ptq.terminal import Progress, human_size, table, wrapped
 
 BATCH = 50
-"""Images per call of the interpreter; no result depends on it, since each image is quantized by itself."""
+"""Examples per call of the interpreter; no result depends on it, since each is quantized by itself."""
 
-NAME = "fashion_cnn"
+
+@dataclass(frozen=True)
+class Subject:
+    """What can be demonstrated: a shipped model, its test examples (inputs, labels), and words for them."""
+
+    graph: Callable[[], Graph]
+    examples: Callable[[], tuple[Array, Array]]
+    noun: str
+    classifier: str
+    task: str
+
+
+_CLOTHES = ("image", "a classifier of clothes", "photographs of clothes (Fashion-MNIST) in 10 classes")
+_PLACES = ("name", "a classifier of place names", "names of places (GeoNames) in 12 countries, by letters")
+SUBJECTS = {
+    "fashion_cnn": Subject(zoo.fashion_cnn, zoo.data.test_images, *_CLOTHES),
+    "fashion_ds_cnn": Subject(zoo.fashion_ds_cnn, zoo.data.test_images, *_CLOTHES),
+    "country_lstm": Subject(lambda: zoo.country_lstm(BATCH), zoo.names.test_names, *_PLACES),
+}
+DEFAULT = "fashion_cnn"
 
 
 @dataclass(frozen=True)
@@ -41,66 +61,77 @@ class Model:
 
 @dataclass(frozen=True)
 class Run:
-    """What a model said of each image: int64 [n], the class of the largest probability; seconds for all."""
+    """What a model said of each example: int64 [n], the class of the largest probability; seconds for all."""
 
     classes: Array
     seconds: float
 
 
 def demo(
-    directory: str | os.PathLike[str], count: int, figure: str | os.PathLike[str] | None = None
+    directory: str | os.PathLike[str],
+    count: int,
+    figure: str | os.PathLike[str] | None = None,
+    name: str = DEFAULT,
 ) -> str:
-    """Write the float and the quantized models to `directory`, run them on `count` test images, and report.
+    """Write the float and the quantized models to `directory`, run them on `count` test examples, and report.
 
     figure: a picture of sizes and accuracies is written to this path; it needs matplotlib.
-    Raises InputError if there are not that many images or something cannot be written.
+    name: one of SUBJECTS. Raises InputError for another one, if there are not that many examples, or if
+    something cannot be written.
     """
-    images, labels = zoo.data.test_images()
-    if not 1 <= count <= len(images):
-        raise InputError(f"{count} images found, expected 1 to {len(images)}, the number that ptq ships")
-    models = write_models(directory)
-    runs = [classify(model, images[:count]) for model in models]
+    subject = _subject(name)
+    inputs, labels = subject.examples()
+    if not 1 <= count <= len(inputs):
+        raise InputError(
+            f"{count} {subject.noun}s found, expected 1 to {len(inputs)}, the number that ptq ships"
+        )
+    models = write_models(directory, name)
+    runs = [classify(model, inputs[:count]) for model in models]
     quantized = models[1]
     if figure is not None:
-        _draw(models, runs, labels[:count], figure)
+        title = f"{name}: {subject.classifier}, float and quantized"
+        _draw(models, runs, labels[:count], figure, title)
     return "\n\n".join([
-        wrapped(
-            f"{NAME}: photographs of clothes (Fashion-MNIST) in {len(zoo.data.CLASS_NAMES)} classes, "
-            f"{count:,} test images not seen in training"
-        ),
+        wrapped(f"{name}: {subject.task}, {count:,} test {subject.noun}s not seen in training"),
         "\n".join(f"wrote {model.path}" for model in models),
-        result_table(models, runs, labels[:count]),
+        result_table(models, runs, labels[:count], subject.noun),
         f"arithmetic of each operator in {quantized.path}",
         decision_table(quantized.report),
         _next_steps(models),
     ])  # fmt: skip
 
 
-def write_models(directory: str | os.PathLike[str]) -> list[Model]:
-    """Convert the shipped classifier: float, then with each recipe; each becomes a file in `directory`."""
+def write_models(directory: str | os.PathLike[str], name: str = DEFAULT) -> list[Model]:
+    """Convert a shipped classifier: float, then with each recipe; each becomes a file in `directory`."""
     folder = Path(directory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"directory '{folder}' cannot be made ({reason}); choose another with -o") from error
-    graph = zoo.fashion_cnn()
-    return [_write(Converter.from_graph(graph), recipe, folder) for recipe in (None, "current", "2018")]
+    graph = _subject(name).graph()
+    return [
+        _write(Converter.from_graph(graph), recipe, folder / f"{name}_{kind}.tflite")
+        for recipe, kind in ((None, "float"), ("current", "int8_current"), ("2018", "int8_2018"))
+    ]
 
 
-def classify(model: Model, images: Array) -> Run:
-    """Run the model's file on float32 images [n, 28, 28, 1], with a progress bar."""
+def classify(model: Model, inputs: Array) -> Run:
+    """Run the model's file on inputs [n, ...], each part from fresh states, with a progress bar."""
     interpreter = Interpreter(model_path=model.path)
     classes, start = [], time.perf_counter()
-    with Progress(f"{model.label:>15}", len(images)) as progress:
-        for first in range(0, len(images), BATCH):
-            (probabilities,) = interpreter.run([images[first : first + BATCH]])
-            classes.append(probabilities.argmax(axis=1))
-            progress.advance(len(probabilities))
+    with Progress(f"{model.label:>15}", len(inputs)) as progress:
+        for first in range(0, len(inputs), BATCH):
+            part = inputs[first : first + BATCH]
+            interpreter.reset_all_variables()
+            # states fix the size of a batch: the last one is filled up with repetitions
+            (probabilities,) = interpreter.run([np.resize(part, (BATCH, *part.shape[1:]))])
+            classes.append(probabilities[: len(part)].argmax(axis=1))
+            progress.advance(len(part))
     return Run(np.concatenate(classes), time.perf_counter() - start)
 
 
-def result_table(models: list[Model], runs: list[Run], labels: Array) -> str:
+def result_table(models: list[Model], runs: list[Run], labels: Array, noun: str = "image") -> str:
     """Size, accuracy, agreement and time, a column for each model; the first is the reference."""
     reference_size, reference = models[0].size, runs[0].classes
     right, reference_right = [r.classes == labels for r in runs], runs[0].classes == labels
@@ -110,17 +141,22 @@ def result_table(models: list[Model], runs: list[Run], labels: Array) -> str:
         ["bytes", *(f"{m.size:,}" for m in models)],
         ["size", *(human_size(m.size) for m in models)],
         ["bytes, ratio to float", *(f"{m.size / reference_size:.3f}" for m in models)],
-        ["images classified right", *(_share(r) for r in right)],
+        [f"{noun}s classified right", *(_share(r) for r in right)],
         ["gained and lost against float", *(f"+{g} -{b}" for g, b in zip(gained, lost, strict=True))],
         ["same class as float", *(_share(r.classes == reference) for r in runs)],
-        ["time per image", *(f"{1000 * r.seconds / len(labels):.2f} ms" for r in runs)],
+        [f"time per {noun}", *(f"{1000 * r.seconds / len(labels):.2f} ms" for r in runs)],
     ]
     header = ["", *(m.label for m in models)]
     return table(header, rows, set(header[1:]))
 
 
-def _write(converter: Converter, recipe: str | None, folder: Path) -> Model:
-    path = folder / f"{NAME}_{'float' if recipe is None else f'int8_{recipe}'}.tflite"
+def _subject(name: str) -> Subject:
+    if name not in SUBJECTS:
+        raise InputError(f"model {name!r} found, expected one of {', '.join(SUBJECTS)}")
+    return SUBJECTS[name]
+
+
+def _write(converter: Converter, recipe: str | None, path: Path) -> Model:
     if recipe is not None:
         converter.post_training_quantize = True
         converter.recipe = recipe
@@ -132,12 +168,14 @@ def _share(agreeing: Array) -> str:
     return f"{100 * np.mean(agreeing):.2f} % ({np.sum(agreeing):,})"
 
 
-def _draw(models: list[Model], runs: list[Run], labels: Array, path: str | os.PathLike[str]) -> None:
+def _draw(
+    models: list[Model], runs: list[Run], labels: Array, path: str | os.PathLike[str], title: str
+) -> None:
     bars = [
         plot.Bar(model.label, model.size, int(np.sum(run.classes == labels)), len(labels))
         for model, run in zip(models, runs, strict=True)
     ]
-    plot.save(plot.size_and_accuracy(bars, f"{NAME}: a classifier of clothes, float and quantized"), path)
+    plot.save(plot.size_and_accuracy(bars, title), path)
 
 
 def _next_steps(models: list[Model]) -> str:

@@ -109,6 +109,33 @@ def test_the_command_prints_the_report_and_keeps_the_terminal_clean(capsys, tmp_
     assert written == [f"fashion_cnn_{kind}.tflite" for kind in ("float", "int8_2018", "int8_current")]
 
 
+def test_a_recurrent_model_is_run_from_fresh_states(tmp_path):
+    models = demo.write_models(tmp_path, "country_lstm")
+    ids, labels = zoo.names.test_names()
+    count = 2 * demo.BATCH + 7
+    classes = demo.classify(models[1], ids[:count]).classes
+    backwards = demo.classify(models[1], ids[:count][::-1]).classes
+    assert classes.shape == (count,)
+    assert np.array_equal(classes, backwards[::-1])
+    assert np.mean(classes == labels[:count]) > 0.75
+
+
+def test_the_command_demonstrates_another_model(capsys, tmp_path):
+    arguments = ["demo", "-o", str(tmp_path / "d"), "--images", "60", "--model", "country_lstm"]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "60 test names not seen in training" in " ".join(printed.split())
+    assert re.search(r"names classified right +\d", printed)
+    assert re.search(r"UNIDIRECTIONAL_SEQUENCE_LSTM +hybrid", printed)
+    assert (tmp_path / "d" / "country_lstm_int8_current.tflite").is_file()
+
+
+def test_a_model_that_is_not_shipped(tmp_path):
+    with pytest.raises(InputError, match=r"'resnet' found, expected one of fashion_cnn.*country_lstm"):
+        demo.demo(tmp_path / "d", 10, name="resnet")
+    assert not (tmp_path / "d").exists()
+
+
 @pytest.mark.parametrize("count", [0, -1, 2001])
 def test_a_number_of_images_that_there_is_not(tmp_path, count):
     with pytest.raises(InputError, match=rf"{count} images found, expected 1 to 2000"):
