@@ -58,7 +58,7 @@ def a_cell(rng, hybrid, inputs, units, auxiliary=None):
     def weights(columns):
         if not hybrid:
             return rng.normal(0, 0.4, (units, columns)).astype(F)
-        return rng.integers(-127, 128, (units, columns)).astype(np.int8), np.array([0.007], F)
+        return rng.integers(-127, 128, (units, columns)).astype(np.int8), np.array([0.003], F)
 
     bias = rng.normal(0, 1, units).astype(F)
     return weights(inputs), weights(units), bias, None if auxiliary is None else weights(auxiliary)
