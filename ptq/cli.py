@@ -24,7 +24,7 @@ from ptq.format.files import read_file
 from ptq.graph import Array, Graph
 from ptq.inspect import decision_table, describe
 from ptq.interpreter import Interpreter
-from ptq.passes.dynamic_range import find_recipe
+from ptq.passes.recipes import find_recipe
 from ptq.terminal import printable, table, wrapped
 
 EPILOG = "Every command explains itself: ptq COMMAND --help. A first look: ptq demo"

@@ -8,9 +8,13 @@ from typing import Any
 from ptq.errors import InputError, UnsupportedError
 from ptq.format import dumps, load, load_directory
 from ptq.graph import Graph
-from ptq.passes.dynamic_range import explain, find_recipe, quantize_dynamic_range
+from ptq.passes.dynamic_range import quantize_dynamic_range
+from ptq.passes.explain import explain
+from ptq.passes.float16 import store_float16
 from ptq.passes.fold import simplify
+from ptq.passes.recipes import find_recipe
 from ptq.passes.report import Report
+from ptq.passes.rewire import Skip
 
 PathLike = str | os.PathLike[str]
 
@@ -20,14 +24,19 @@ class Converter:
 
     post_training_quantize: quantize the weights to int8 for hybrid kernels.
     recipe: "current" (per channel, as TensorFlow's converter does today) or "2018" (per tensor).
+    float16: store the float constants in half the bytes instead; all arithmetic stays float.
+    skip: a function of an operator and the name of its output tensor; where it is true, the operator keeps
+    its float weights: `converter.skip = lambda operator, name: operator.type == "CONV_2D"`. None: skip none.
     report: after `convert()`, the arithmetic of each operator and the reason for it.
     """
 
-    __slots__ = ("_graph", "post_training_quantize", "recipe", "report")
+    __slots__ = ("_graph", "float16", "post_training_quantize", "recipe", "report", "skip")
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self.post_training_quantize = False
+        self.float16 = False
+        self.skip: Skip | None = None
         self.recipe = "current"
         self.report = Report()
 
@@ -56,6 +65,11 @@ class Converter:
         if name not in self.__slots__:
             options = ", ".join(slot for slot in self.__slots__ if not slot.startswith("_"))
             raise InputError(f"Converter has no option '{name}'; expected one of {options}")
+        if name == "skip" and value is not None and not callable(value):
+            raise InputError(
+                f"Converter.skip: {type(value).__name__} found, expected a function of an operator and the "
+                "name of its output tensor, which returns True for what stays float"
+            )
         object.__setattr__(self, name, value)
 
     def convert(self) -> bytes:
@@ -65,8 +79,15 @@ class Converter:
     def convert_to_graph(self) -> Graph:
         """The converted graph itself; fills `report`."""
         recipe = find_recipe(self.recipe)
-        if not self.post_training_quantize:
-            self.report = explain(self._graph, None)
-            return self._graph.copy()
-        graph, self.report = quantize_dynamic_range(self._graph, recipe)
+        if self.float16 and self.post_training_quantize:
+            raise InputError(
+                "Converter: both float16 and post_training_quantize are set, expected one; "
+                "weights are stored either as float16 or as int8"
+            )
+        if self.float16:
+            graph, self.report = store_float16(self._graph, self.skip)
+        elif self.post_training_quantize:
+            graph, self.report = quantize_dynamic_range(self._graph, recipe, self.skip)
+        else:
+            graph, self.report = self._graph.copy(), explain(self._graph, None)
         return graph

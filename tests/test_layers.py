@@ -17,13 +17,15 @@ LAYERS = """
     kernels.rnn kernels.bidirectional_rnn kernels.lstm kernels.lstm_ops kernels.svdf
     kernels.dense
     kernels.conv kernels.depthwise kernels.transpose_conv kernels.batch_matmul
-    kernels.pool kernels.elementwise kernels.movement
+    kernels.pool kernels.operands kernels.unary kernels.elementwise kernels.logic kernels.reduce
+    kernels.movement
     kernels.slicing kernels.filling kernels.embedding kernels.resize kernels.convert
     kernels.control kernels.variables kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format
     executor interpreter
-    passes passes.report passes.fold passes.dynamic_range converter
+    passes passes.report passes.fold passes.recipes passes.rewire passes.explain passes.first_release
+    passes.dynamic_range passes.float16 converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
     terminal plot arrays inspect compare demo cli

@@ -7,8 +7,10 @@ from ptq.build import Builder
 from ptq.errors import InputError, QuantizationError
 from ptq.graph import ABSENT
 from ptq.interpreter import Interpreter
-from ptq.passes.dynamic_range import CURRENT, FIRST_RELEASE, explain, find_recipe, quantize_dynamic_range
+from ptq.passes.dynamic_range import quantize_dynamic_range
+from ptq.passes.explain import explain
 from ptq.passes.fold import simplify
+from ptq.passes.recipes import CURRENT, FIRST_RELEASE, find_recipe
 
 RNG = np.random.default_rng(0)
 

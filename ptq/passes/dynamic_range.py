@@ -1,215 +1,171 @@
 """Dynamic-range quantization: weights become int8, activations stay float and are quantized at run time.
 
-Two recipes. "current" is what TensorFlow's converter does today: a scale for each output channel, and a
-constant is quantized for those of its readers that have a hybrid kernel. "2018" is what the first release
-did: a scale for each tensor, symmetric activations, and every listed weight stored as int8; a reader
-without a hybrid kernel gets a DEQUANTIZE in front of it.
+This file is today's rule: a constant becomes int8 for each reader that can use it so, and stays float for the
+others. Two readers that want different scales get two tensors. The rule of the first release is in
+`first_release`, what each rule applies to in `recipes`.
 
-Sources: `tflite/converter/transforms/prepare_quantize_dynamic_range.cc` and
-`tflite/converter/quantization/lite/toco_legacy/quantize_weights.cc`.
+Sources: `tflite/converter/transforms/prepare_quantize_dynamic_range.cc` and, for the place of a DEQUANTIZE,
+`tflite/converter/transforms/optimize_op_order.cc`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
 
 import numpy as np
 
-from ptq import kernels
-from ptq.errors import InputError
 from ptq.graph import ABSENT, Graph, Operator, Tensor
+from ptq.operators import OPTIONS
+from ptq.passes.explain import explain
+from ptq.passes.first_release import store_weights
 from ptq.passes.fold import supply_bias
-from ptq.passes.report import Decision, Report
-from ptq.quantizer import WeightFormula, quantize_weights
-
-MINIMUM_ELEMENTS = 1024
-"""A weight with fewer elements stays float: quantizing it would save less than it costs at run time."""
-
-WEIGHTS = 1
-"""The input at which all operators of these recipes have their weights."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The rules of one generation of the converter.
-
-    channel_axis: the quantized dimension for each operator; an operator not listed gets one scale.
-    hybrid: operators whose kernel takes int8 weights. stored: operators whose weights become int8 in the
-    file but are dequantized before use. versions: what a hybrid operator's version becomes.
-    """
-
-    name: str
-    formula: WeightFormula
-    hybrid: frozenset[str]
-    stored: frozenset[str]
-    channel_axis: Mapping[str, int]
-    versions: Mapping[str, int]
-    asymmetric_quantize_inputs: bool
-
-
-CURRENT = Recipe(
-    name="current",
-    formula="mlir_dynamic_range",
-    hybrid=frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}),
-    stored=frozenset(),
-    channel_axis={"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0},
-    versions={"CONV_2D": 5, "DEPTHWISE_CONV_2D": 6, "FULLY_CONNECTED": 12},
-    asymmetric_quantize_inputs=True,
+from ptq.passes.recipes import Recipe, kind, weight_inputs, weights, what_keeps_float
+from ptq.passes.report import Report
+from ptq.passes.rewire import (
+    Skip,
+    Skipped,
+    Use,
+    insert_dequantize,
+    position_of,
+    raise_version,
+    redirect,
+    retyped,
+    skipped_operators,
+    subgraphs,
+    uses,
 )
-FIRST_RELEASE = Recipe(
-    name="2018",
-    formula="legacy_dynamic_range",
-    hybrid=frozenset({"CONV_2D", "FULLY_CONNECTED"}),
-    stored=frozenset({"DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"}),
-    channel_axis={},
-    versions={"CONV_2D": 2, "FULLY_CONNECTED": 3},
-    asymmetric_quantize_inputs=False,
-)
-RECIPES = {recipe.name: recipe for recipe in (CURRENT, FIRST_RELEASE)}
+from ptq.quantizer import quantize_weights
+
+PICKING = frozenset({"GATHER", "SLICE", "STRIDED_SLICE"})
+"""Operators that pick elements without looking at them, so that they may pick integers as well."""
 
 
-def find_recipe(name: str) -> Recipe:
-    """The recipe of that name; InputError lists the names."""
-    if name not in RECIPES:
-        raise InputError(f"recipe {name!r} found, expected one of {', '.join(map(repr, RECIPES))}")
-    return RECIPES[name]
+def quantize_dynamic_range(model: Graph, recipe: Recipe, skip: Skip | None = None) -> tuple[Graph, Report]:
+    """A copy of the model with int8 weights in all subgraphs, and the decision for each operator.
 
-
-def quantize_dynamic_range(graph: Graph, recipe: Recipe) -> tuple[Graph, Report]:
-    """A copy of the graph with int8 weights, and the decision for each operator with its reason.
-
+    skip: operators for which it is true keep their float weights.
     Raises QuantizationError, naming the tensor, if a weight is NaN or infinite.
     """
-    result = graph.copy()
-    for index in range(len(result.tensors)):
-        _quantize_tensor(result, index, recipe)
-    _mark_hybrid(result, recipe)
-    return result, explain(result, recipe)
+    result = model.copy()
+    skipped = skipped_operators(result, skip)
+    for graph in subgraphs(result):
+        if recipe.name == "2018":
+            changed = store_weights(result, graph, recipe, skipped)
+        else:
+            changed = _quantize_weights(graph, recipe, skipped)
+        for operator in changed:
+            _prepare(graph, operator, recipe)
+    _set_versions(result, recipe)
+    return result, explain(result, recipe, skipped)
 
 
-def explain(graph: Graph, recipe: Recipe | None) -> Report:
-    """Say of each operator in which arithmetic it computes, and why. recipe None: nothing was quantized."""
-    dequantized = {o.outputs[0]: o.inputs[0] for o in graph.operators if o.type == "DEQUANTIZE"}
-    decisions = []
-    for position, operator in enumerate(graph.operators):
-        tensors = [None if i == ABSENT else graph.tensors[i] for i in operator.inputs]
-        arithmetic = kernels.arithmetic(operator, tensors)
-        reason = _reason(graph, operator, arithmetic, recipe, dequantized)
-        name = graph.tensors[operator.outputs[0]].name if operator.outputs else ""
-        decisions.append(Decision(position, operator.custom_code or operator.type, name, arithmetic, reason))
-    return Report(tuple(decisions))
+def _quantize_weights(graph: Graph, recipe: Recipe, skipped: Skipped) -> list[Operator]:
+    """Quantize the constants of one subgraph for the operators that want it so; return these."""
+    wanting = [o for o in graph.operators if id(o) not in skipped and _wants_int8(graph, o, recipe)]
+    wanted = {(id(o), position) for o in wanting for position in weight_inputs(o)}
+    for index in sorted({o.inputs[position] for o in wanting for position in weight_inputs(o)}):
+        places = uses(graph, index)
+        quantizable = [(o, p) for o, p in places if (id(o), p) in wanted]
+        spare = len(quantizable) == len(places) and index not in graph.outputs
+        _quantize_constant(graph, index, quantizable, spare, recipe)
+    return wanting
 
 
-def _quantize_tensor(graph: Graph, index: int, recipe: Recipe) -> None:
-    """Quantize one constant for the operators that want it so; once for each quantized dimension."""
-    tensor = graph.tensors[index]
-    if tensor.data is None or tensor.type != "FLOAT32" or tensor.size < MINIMUM_ELEMENTS:
-        return
-    readers = [o for o in graph.operators if index in o.inputs]
-    wanting = [o for o in readers if _wants_int8(o, index, recipe)]
-    if not wanting:
-        return
-    if recipe.stored:
-        _store_quantized(graph, index, readers, recipe)
-        return
-    everyone = len(wanting) == len(readers) and index not in graph.outputs
-    by_axis: dict[int | None, list[Operator]] = {}
-    for operator in wanting:
-        by_axis.setdefault(recipe.channel_axis.get(operator.type), []).append(operator)
-    for position, (axis, operators) in enumerate(by_axis.items()):
-        quantized = _quantized(tensor, axis, recipe)
-        if everyone and position == len(by_axis) - 1:
-            graph.tensors[index] = quantized
-            continue
-        new_index = graph.add_tensor(quantized)
-        for operator in operators:
-            operator.inputs[WEIGHTS] = new_index
+def _wants_int8(graph: Graph, operator: Operator, recipe: Recipe) -> bool:
+    """Whether all weights can be quantized: a kernel reads either all of them as int8 or none.
 
-
-def _wants_int8(operator: Operator, index: int, recipe: Recipe) -> bool:
-    return operator.type in recipe.hybrid | recipe.stored and operator.inputs[WEIGHTS] == index
-
-
-def _quantized(tensor: Tensor, axis: int | None, recipe: Recipe) -> Tensor:
-    integers, quantization = quantize_weights(np.asarray(tensor.data), recipe.formula, axis, tensor.name)
-    return Tensor(
-        tensor.name, tensor.shape, "INT8", integers, quantization, False, tensor.shape_signature, tensor.extra
-    )
-
-
-def _store_quantized(graph: Graph, index: int, readers: list[Operator], recipe: Recipe) -> None:
-    """The 2018 rule: the constant becomes int8 for all; a reader that cannot use it gets a DEQUANTIZE."""
-    tensor = graph.tensors[index]
-    graph.tensors[index] = _quantized(tensor, None, recipe)
-    needing = [o for o in readers if not _is_hybrid_use(o, index, recipe)]
-    if not needing and index not in graph.outputs:
-        return
-    name = f"{tensor.name}_dequantize"
-    dequantized = graph.add_tensor(Tensor(name, tensor.shape, "FLOAT32", None, None))
-    for operator in needing:
-        operator.inputs = [dequantized if i == index else i for i in operator.inputs]
-    graph.outputs = [dequantized if i == index else i for i in graph.outputs]
-    earliest = next((p for p, o in enumerate(graph.operators) if dequantized in o.inputs), 0)
-    graph.operators.insert(
-        earliest, Operator("DEQUANTIZE", [index], [dequantized], {}, "DequantizeOptions", 2)
-    )
-
-
-def _is_hybrid_use(operator: Operator, index: int, recipe: Recipe) -> bool:
-    return operator.type in recipe.hybrid and [
-        position for position, i in enumerate(operator.inputs) if i == index
-    ] == [WEIGHTS]
-
-
-def _mark_hybrid(graph: Graph, recipe: Recipe) -> None:
-    """Mark the hybrid operators as the converter does.
-
-    A version belongs to the operator code, which all operators of a kind share: one hybrid operator
-    raises the version of them all. A hybrid CONV_2D without bias gets one of zeros, which the runtime needs.
+    TensorFlow asks this of UNIDIRECTIONAL_SEQUENCE_LSTM only; of LSTM and SVDF it writes mixtures, which
+    the runtime refuses or misreads.
     """
-    for kind, version in recipe.versions.items():
-        same = [o for o in graph.operators if o.type == kind]
-        hybrid = [o for o in same if graph.tensors[o.inputs[WEIGHTS]].type == "INT8"]
-        grouped = any(_is_grouped(graph, o) for o in hybrid)
-        for operator in same if hybrid else []:
-            operator.version = max(version, 6) if grouped else version
-        for operator in hybrid:
-            if kind == "FULLY_CONNECTED":
-                operator.options["asymmetric_quantize_inputs"] = recipe.asymmetric_quantize_inputs
-            if kind == "CONV_2D":
-                supply_bias(graph, operator)
+    found = weights(graph, operator)
+    return recipe.quantizes(operator) and bool(found) and all(what_keeps_float(t) is None for t in found)
 
 
-def _is_grouped(graph: Graph, operator: Operator) -> bool:
-    if operator.type != "CONV_2D":
-        return False
-    input, filter = (graph.tensors[i] for i in operator.inputs[:2])
-    return bool(input.shape) and input.shape[-1] != filter.shape[-1]
+def _quantize_constant(graph: Graph, index: int, places: list[Use], spare: bool, recipe: Recipe) -> None:
+    """An int8 tensor for each quantized dimension; the last one replaces the constant if that is `spare`."""
+    constant = graph.tensors[index]
+    by_axis: dict[int | None, list[Use]] = {}
+    for operator, position in places:
+        by_axis.setdefault(recipe.channel_axis.get(operator.type), []).append((operator, position))
+    for number, (axis, readers) in enumerate(by_axis.items(), start=1):
+        integers, quantization = quantize_weights(
+            np.asarray(constant.data), recipe.formula, axis, constant.name
+        )
+        quantized = retyped(constant, "INT8", integers, quantization)
+        new = index
+        if spare and number == len(by_axis):
+            graph.tensors[index] = quantized
+        else:
+            new = graph.add_tensor(quantized)
+        redirect([use for use in readers if kind(use[0]) in recipe.hybrid], new)
+        stored = [use for use in readers if kind(use[0]) in recipe.stored]
+        if stored:
+            _read_through_dequantize(graph, new, stored)
 
 
-def _reason(
-    graph: Graph, operator: Operator, arithmetic: str, recipe: Recipe | None, dequantized: dict[int, int]
-) -> str:
-    weights_index = operator.inputs[WEIGHTS] if len(operator.inputs) > WEIGHTS else ABSENT
-    weights = None if weights_index == ABSENT else graph.tensors[weights_index]
-    if operator.type == "DEQUANTIZE":
-        return "int8 weights back to float for an operator without a hybrid kernel"
-    if arithmetic == "hybrid" and weights is not None and weights.quantized is not None:
-        scales = weights.quantized.scale.size
-        return f"{weights.size} int8 weights, {'one scale' if scales == 1 else f'{scales} scales'}"
-    if arithmetic != "float":
-        return "moves or converts data" if arithmetic == "any" else "activations are quantized in the file"
-    if recipe is None:
-        return "post_training_quantize is off"
-    if weights_index in dequantized:
-        return "no hybrid kernel: weights stored as int8, read through DEQUANTIZE"
-    if operator.type not in recipe.hybrid | recipe.stored:
-        if not any(graph.tensors[i].is_constant for i in operator.inputs if i != ABSENT):
-            return "has no weights"
-        return f"recipe {recipe.name!r} quantizes no constants of this operator"
-    if weights is None or not weights.is_constant:
-        return "its weights are computed, not stored"
-    if weights.size < MINIMUM_ELEMENTS:
-        return f"{weights.size} weights, fewer than {MINIMUM_ELEMENTS}"
-    return f"its weights are {weights.type}, expected FLOAT32"
+def _read_through_dequantize(graph: Graph, constant: int, places: list[Use]) -> None:
+    """One DEQUANTIZE for all readers; behind those that only pick elements, as long as they get fewer."""
+    chain = _picking_chain(graph, places)
+    if not chain:
+        original = graph.tensors[constant]
+        target = graph.add_tensor(retyped(original, "FLOAT32", name=f"{original.name}_dequantize"))
+        redirect(places, target)
+        insert_dequantize(graph, constant, target, 0, version=2)
+        return
+    redirect(places, constant)
+    quantization = graph.tensors[constant].quantization
+    for operator in chain[:-1]:
+        picked = operator.outputs[0]
+        graph.tensors[picked] = retyped(graph.tensors[picked], "INT8", None, quantization)
+    last, target = chain[-1], chain[-1].outputs[0]
+    result = graph.tensors[target]
+    integers = graph.add_tensor(retyped(result, "INT8", None, quantization, f"{result.name}_quantized"))
+    last.outputs = [integers]
+    insert_dequantize(graph, integers, target, position_of(graph, last) + 1, version=2)
+
+
+def _picking_chain(graph: Graph, places: list[Use]) -> list[Operator]:
+    """The operators, each the only reader of the one before, that pick fewer and fewer elements."""
+    chain: list[Operator] = []
+    while len(places) == 1:
+        operator, position = places[0]
+        source, result = graph.tensors[operator.inputs[position]], operator.outputs[0]
+        fewer = _elements(graph.tensors[result]) < _elements(source)
+        if operator.type not in PICKING or position != 0 or not fewer:
+            break
+        chain.append(operator)
+        places = [] if result in graph.outputs else uses(graph, result)
+    return chain
+
+
+def _elements(tensor: Tensor) -> int:
+    """The number of elements, where a dimension that may change counts as one."""
+    shape = tensor.shape if tensor.shape_signature is None else tensor.shape_signature
+    return math.prod(abs(size) for size in shape)
+
+
+def _prepare(graph: Graph, operator: Operator, recipe: Recipe) -> None:
+    """What the kernel needs beside int8 weights: the flag for its activations, and CONV_2D a bias."""
+    if "asymmetric_quantize_inputs" in OPTIONS.get(operator.type, ("", {}))[1]:
+        operator.options["asymmetric_quantize_inputs"] = recipe.asymmetric_quantize_inputs
+    if operator.type == "CONV_2D":
+        supply_bias(graph, operator)
+
+
+def _set_versions(model: Graph, recipe: Recipe) -> None:
+    """The versions that the converter writes: today's only raises those of operators with int8 weights.
+
+    The first release's sets them for all operators of the types it knows, quantized or not.
+    """
+    every = [(graph, operator) for graph in subgraphs(model) for operator in graph.operators]
+    if recipe.name == "2018":
+        for _, operator in every:
+            operator.version = recipe.versions.get(operator.type, operator.version)
+    else:
+        for type in {operator.type for graph, operator in every if _reads_int8(graph, operator)}:
+            raise_version(model, type, recipe.versions.get(type, 1))
+    raise_version(model, "DEQUANTIZE", 1)
+
+
+def _reads_int8(graph: Graph, operator: Operator) -> bool:
+    return any(index != ABSENT and graph.tensors[index].type == "INT8" for index in operator.inputs)

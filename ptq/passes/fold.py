@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq import kernels
-from ptq.graph import ABSENT, Graph, Operator, Tensor
+from ptq.graph import ABSENT, Graph, Operator, Signature, Tensor
 from ptq.kernels.call import Call
+from ptq.subgraphs import callees
 
 Array = npt.NDArray[Any]
 
@@ -25,27 +26,35 @@ TAKES_ACTIVATION = frozenset(
 )  # CONCATENATION has the option too, but its kernel ignores it
 
 
-def simplify(graph: Graph) -> Graph:
-    """Fold constants, fold products and sums into weights, fuse activations, drop what is unused."""
-    result = graph.copy()
-    fold_constants(result)
-    fold_affine(result)
-    fuse_activations(result)
-    remove_unused_tensors(result)
+LARGEST_RESULT = 100 * 1024
+"""A result of more bytes, and more than the operator reads, is not worth its place in the file."""
+
+
+def simplify(model: Graph) -> Graph:
+    """Fold constants, fold products and sums into weights, fuse activations, drop what is unused.
+
+    In all subgraphs, which are seen one at a time: what a WHILE hands to its body is no constant there.
+    """
+    result = model.copy()
+    for number, graph in enumerate([result, *result.subgraphs]):
+        fold_constants(graph)
+        fold_affine(graph)
+        fuse_activations(graph)
+        remove_unused_tensors(graph, [s for s in result.signatures if s.subgraph == number])
     return result
 
 
 def fold_constants(graph: Graph) -> None:
     """Replace every operator that reads constants alone by its result.
 
-    A DEQUANTIZE stays: its int8 input is there to keep the file small.
+    A DEQUANTIZE stays: its int8 input is there to keep the file small. So does what makes much of little,
+    such as FILL, and what runs a subgraph. A variable is no constant, though its first value is known.
     """
     kept = []
     for position, operator in enumerate(graph.operators):
         tensors = [None if i == ABSENT else graph.tensors[i] for i in operator.inputs]
-        present = [t for t in tensors if t is not None]
-        computable = operator.type in kernels.FLOAT and operator.type != "DEQUANTIZE"
-        if not (present and computable and all(t.is_constant and t.dtype for t in present)):
+        known = [t.is_constant and t.dtype is not None for t in tensors if t is not None]
+        if not (known and all(known) and _is_foldable(graph, operator)):
             kept.append(operator)
             continue
         outputs = [graph.tensors[i] for i in operator.outputs]
@@ -55,6 +64,18 @@ def fold_constants(graph: Graph) -> None:
         ):
             tensor.data, tensor.shape = value, value.shape
     graph.operators = kept
+
+
+def _is_foldable(graph: Graph, operator: Operator) -> bool:
+    if operator.type not in kernels.FLOAT or operator.type == "DEQUANTIZE" or callees(operator):
+        return False
+    read = sum(_bytes(graph, i) for i in operator.inputs if i != ABSENT)
+    return sum(_bytes(graph, i) for i in operator.outputs) <= max(read, LARGEST_RESULT)
+
+
+def _bytes(graph: Graph, index: int) -> int:
+    tensor = graph.tensors[index]
+    return tensor.size * (8 if tensor.dtype is None else tensor.dtype.itemsize)
 
 
 def fold_affine(graph: Graph) -> None:
@@ -147,15 +168,14 @@ def _bypass(graph: Graph, layer: Operator, operator: Operator) -> None:
     graph.operators = [other for other in graph.operators if other is not operator]
 
 
-def remove_unused_tensors(graph: Graph) -> None:
-    """Drop the tensors that nothing refers to, and renumber the others."""
+def remove_unused_tensors(graph: Graph, signatures: list[Signature]) -> None:
+    """Drop the tensors that neither the graph nor its signatures refer to, and renumber the others."""
     used = {*graph.inputs, *graph.outputs}
     for operator in graph.operators:
         used.update(i for i in (*operator.inputs, *operator.outputs) if i != ABSENT)
         used.update(int(i) for i in operator.extra.get("intermediates", ()))
-    for signature in graph.signatures:
-        if signature.subgraph == 0:
-            used.update([*signature.inputs.values(), *signature.outputs.values()])
+    for signature in signatures:
+        used.update([*signature.inputs.values(), *signature.outputs.values()])
     number = {old: new for new, old in enumerate(sorted(used))}
     number[ABSENT] = ABSENT
     graph.tensors = [graph.tensors[old] for old in sorted(used)]
@@ -165,7 +185,6 @@ def remove_unused_tensors(graph: Graph) -> None:
         operator.outputs = [number[i] for i in operator.outputs]
         if "intermediates" in operator.extra:
             operator.extra["intermediates"] = [number[int(i)] for i in operator.extra["intermediates"]]
-    for signature in graph.signatures:
-        if signature.subgraph == 0:
-            signature.inputs = {name: number[i] for name, i in signature.inputs.items()}
-            signature.outputs = {name: number[i] for name, i in signature.outputs.items()}
+    for signature in signatures:
+        signature.inputs = {name: number[i] for name, i in signature.inputs.items()}
+        signature.outputs = {name: number[i] for name, i in signature.outputs.items()}

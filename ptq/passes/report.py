@@ -11,8 +11,9 @@ from dataclasses import dataclass
 class Decision:
     """One operator's fate.
 
-    operator: its position in the converted graph. name: the name of its output tensor.
+    operator: its position in the converted subgraph. name: the name of its output tensor.
     arithmetic: "hybrid" (int8 weights, integer accumulation), "float" or "any" (moves or converts data).
+    subgraph: the number of its subgraph; 0 is the main one.
     """
 
     operator: int
@@ -20,11 +21,12 @@ class Decision:
     name: str
     arithmetic: str
     reason: str
+    subgraph: int = 0
 
 
 @dataclass(frozen=True)
 class Report(Sequence[Decision]):
-    """All decisions in execution order; prints as a table."""
+    """All decisions, subgraph by subgraph in execution order; prints as a table."""
 
     decisions: tuple[Decision, ...] = ()
 
@@ -42,6 +44,12 @@ class Report(Sequence[Decision]):
         return dict(Counter(decision.arithmetic for decision in self.decisions))
 
     def __str__(self) -> str:
-        header = f"{'#':>3}  {'operator':<20} {'arithmetic':<10} why"
-        rows = (f"{d.operator:>3}  {d.type:<20} {d.arithmetic:<10} {d.reason}" for d in self.decisions)
-        return "\n".join([header, *rows])
+        width = max((20, *(len(d.type) for d in self.decisions)))
+        lines = [f"{'#':>3}  {'operator':<{width}} {'arithmetic':<10} why"]
+        subgraph = 0
+        for d in self.decisions:
+            if d.subgraph != subgraph:
+                subgraph = d.subgraph
+                lines.append(f"subgraph {subgraph}:")
+            lines.append(f"{d.operator:>3}  {d.type:<{width}} {d.arithmetic:<10} {d.reason}")
+        return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""Say of each operator of a converted graph in which arithmetic it computes, and why."""
+
+from __future__ import annotations
+
+from ptq import kernels
+from ptq.graph import ABSENT, Graph, Operator, Tensor
+from ptq.passes.recipes import BASIC_LSTM, Recipe, kind, weight_inputs, weights, what_keeps_float
+from ptq.passes.report import Decision, Report
+from ptq.passes.rewire import Skipped, output_name, subgraphs
+
+OFF = "post_training_quantize is off"
+
+
+def explain(
+    model: Graph, recipe: Recipe | None, skipped: Skipped = frozenset(), otherwise: str = OFF
+) -> Report:
+    """The decision for each operator of each subgraph.
+
+    recipe: what quantized the graph, if anything did; `otherwise` is the reason where nothing did.
+    """
+    decisions = []
+    for number, graph in enumerate(subgraphs(model)):
+        sources = _dequantized_constants(graph)
+        for position, operator in enumerate(graph.operators):
+            tensors = [None if i == ABSENT else graph.tensors[i] for i in operator.inputs]
+            arithmetic = kernels.arithmetic(operator, tensors)
+            reason = _reason(graph, operator, arithmetic, recipe, id(operator) in skipped, sources)
+            label = operator.custom_code or operator.type
+            name = output_name(graph, operator)
+            decisions.append(Decision(position, label, name, arithmetic, reason or otherwise, number))
+    return Report(tuple(decisions))
+
+
+def _dequantized_constants(graph: Graph) -> dict[int, Tensor]:
+    """What stands behind each tensor that a DEQUANTIZE of a constant writes."""
+    pairs = ((o.outputs[0], graph.tensors[o.inputs[0]]) for o in graph.operators if o.type == "DEQUANTIZE")
+    return {target: source for target, source in pairs if source.is_constant}
+
+
+def _reason(
+    graph: Graph, operator: Operator, arithmetic: str, recipe: Recipe | None, skipped: bool,
+    sources: dict[int, Tensor],
+) -> str | None:  # fmt: skip
+    """Why an operator computes as it does; None if nothing was to be quantized."""
+    if operator.type == "DEQUANTIZE":
+        return _what_is_dequantized(graph.tensors[operator.inputs[0]])
+    if _int8_weights(graph, operator):
+        return _int8_weights(graph, operator)
+    if arithmetic == "integer":
+        return "activations are quantized in the file"
+    if skipped:
+        return "skipped by the user"
+    read = [sources[i] for i in operator.inputs if i in sources]
+    if any(tensor.type == "FLOAT16" for tensor in read):
+        return "constants stored as float16, read through DEQUANTIZE"
+    if recipe is not None and recipe.quantizes(operator):
+        return _why_float(graph, operator, recipe, sources)
+    if read:
+        return f"shares '{read[0].name}', which is stored as int8: read through DEQUANTIZE"
+    if arithmetic == "any":
+        return "moves or converts data"
+    if recipe is None:
+        return None
+    if not any(graph.tensors[i].is_constant for i in operator.inputs if i != ABSENT):
+        return "has no weights"
+    return f"recipe {recipe.name!r} quantizes no constants of this operator"
+
+
+def _what_is_dequantized(source: Tensor) -> str:
+    if source.type == "FLOAT16":
+        return "a float16 constant back to float32"
+    if not source.is_constant:
+        return "integers back to float; of a table, only what was looked up"
+    return "int8 weights back to float for an operator without a hybrid kernel"
+
+
+def _int8_weights(graph: Graph, operator: Operator) -> str | None:
+    """How many int8 weights an operator reads, if it reads any."""
+    scales = [(t.size, t.quantized.scale.size) for t in weights(graph, operator) if t.quantized is not None]
+    if not scales:
+        return None
+    size, count = (sum(column) for column in zip(*scales, strict=True))
+    looked_up = ", looked up as integers" if operator.type == "GATHER" else ""
+    return f"{size} int8 weights, {'one scale' if count == 1 else f'{count} scales'}{looked_up}"
+
+
+def _why_float(graph: Graph, operator: Operator, recipe: Recipe, sources: dict[int, Tensor]) -> str:
+    """Why an operator that the recipe quantizes has no int8 weights."""
+    indices = [operator.inputs[p] for p in weight_inputs(operator)]
+    direct = [graph.tensors[i] for i in indices if i not in sources]
+    obstacles = [(tensor, *why) for tensor in direct if (why := what_keeps_float(tensor)) is not None]
+    if not indices:
+        return "has no weights"
+    if not obstacles:
+        kernel = "hybrid kernel for kernel_type BASIC" if kind(operator) == BASIC_LSTM else "hybrid kernel"
+        return f"no {kernel}: weights stored as int8, read through DEQUANTIZE"
+    if len(obstacles) < len(indices):
+        tensor, verb, found = obstacles[0]
+        rest = "; the others are int8, read through DEQUANTIZE" if len(direct) < len(indices) else ""
+        return f"partly quantizable: '{tensor.name}' {verb} {found}{rest}"
+    _, verb, found = max(obstacles, key=lambda obstacle: obstacle[0].size)
+    return found if verb == "has" else f"its weights are {found}"
