@@ -1,4 +1,11 @@
-"""The LSTM operators against LiteRT's reference kernels, random configuration by configuration."""
+"""The LSTM operators against LiteRT's reference kernels, random configuration by configuration.
+
+Hybrid layers must be bit-equal. Float layers add their products in an order that only LiteRT's matrix
+multiplication knows. So they are compared twice: bit by bit where every sum is exact in any order, and
+otherwise step by step, from LiteRT's own states, within the bound that `largest_difference` derives.
+"""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -31,8 +38,10 @@ class Recipe:
         self.cell_clip, self.projection_clip = (float(rng.choice([0, 0.3])) for _ in range(2))
         self.activation = str(rng.choice(["TANH", "TANH", "TANH", "RELU", "RELU6", "RELU_N1_TO_1"]))
         self.reach = float(rng.choice([0.1, 1, 1, 4]))
-        self.exact = False
+        self.exact = self.one_signed = False
         vars(self).update(fixed)
+        if "outputs" in fixed:
+            return
         self.outputs = int(rng.integers(1, self.cells + 1)) if self.projection else self.cells
 
     def __repr__(self):
@@ -45,7 +54,7 @@ class Recipe:
             return constant(graph, name, self.exact_matrix(name, shape))
         if not self.hybrid:
             return constant(graph, name, self.rng.normal(0, spread, shape).astype(F))
-        values = self.rng.integers(-127, 128, shape).astype(np.int8)
+        values = self.rng.integers(115 if self.one_signed else -127, 128, shape).astype(np.int8)
         scale = np.array([spread / 64 * self.rng.uniform(0.5, 2)], F)
         return constant(graph, name, values, scale)
 
@@ -226,3 +235,96 @@ def test_float_is_bit_equal_where_the_order_of_sums_does_not_matter(operator, se
         recipe = Recipe(rng, hybrid=False, exact=True)
         graph = graph_of(operator, recipe)
         assert_all_same(graph, invocations(graph, recipe, STEPS if operator == "LSTM" else 2), recipe)
+
+
+ROUNDING = 2.0**-24
+FUNCTION = 3e-7
+"""The error of Eigen's tanh and logistic, see test_kernels_activation.py."""
+
+
+def largest_difference(graph, x, h, c):
+    """How far apart the results of one float LSTM step from the same states may be: (output, cell state).
+
+    The sum of n products in any order, with or without fused multiply-adds, is within n * ROUNDING times the
+    sum of their magnitudes of the real one (two more for what is of second order). Two such sums differ by
+    at most twice that. sigmoid shrinks a difference to a quarter, tanh lets it pass, and both add twice the
+    error of their approximations. The gates and tanh are at most 1 in magnitude, which bounds the rest.
+    """
+    data = [None if i == ABSENT else graph.tensors[i].data for i in graph.operators[0].inputs]
+    data = [None if value is None else np.abs(value.astype(np.float64)) for value in data]
+    x, h, c = (np.abs(value.astype(np.float64)) for value in (x, h, c))
+    terms = x.shape[1] + h.shape[1] + 2
+
+    def gate(index, peephole, cell):
+        if data[1 + index] is None:
+            return None
+        size = x @ data[1 + index].T + h @ data[5 + index].T + data[12 + index]
+        size = size if peephole is None else size + peephole * cell
+        return 2 * (terms + 2) * ROUNDING * size
+
+    i, f = gate(0, data[9], c), gate(1, data[10], c)
+    g = gate(2, None, c) + 2 * FUNCTION
+    f = f / 4 + 2 * FUNCTION
+    i = f if i is None else i / 4 + 2 * FUNCTION
+    cell = c * f + g + (1 + g) * i + 8 * ROUNDING * (c + 1)
+    o = gate(3, data[11], c + 1 + cell) / 4 + 2 * FUNCTION
+    o += 0 if data[11] is None else data[11] * cell / 4
+    output = o + cell + 2 * FUNCTION + 4 * ROUNDING
+    if data[16] is not None:
+        size = data[16].sum(axis=1) + (0 if data[17] is None else data[17])
+        output = output @ data[16].T + 2 * (data[16].shape[1] + 3) * ROUNDING * size
+    return output, cell
+
+
+def test_float_steps_are_within_the_derived_bound():
+    rng = np.random.default_rng(0)
+    for _ in range(CONFIGURATIONS):
+        recipe = Recipe(rng, hybrid=False, activation="TANH", normalization=False)
+        graph = graph_of("LSTM", recipe)
+        ours, theirs = ptq.Interpreter(graph=graph), litert_interpreter(graph)
+        ours.allocate_tensors()
+        h, c = graph.operators[0].inputs[18:20]
+        for (x,) in invocations(graph, recipe, STEPS):
+            states = [theirs.get_tensor(index) for index in (h, c)]
+            for index, value in zip((h, c), states, strict=True):
+                ours.set_tensor(index, value)
+            ours.run([x])
+            theirs.set_tensor(graph.inputs[0], x)
+            theirs.invoke()
+            for index, bound in zip((h, c), largest_difference(graph, x, *states), strict=True):
+                difference = np.abs(ours.get_tensor(index).astype(np.float64) - theirs.get_tensor(index))
+                assert (difference <= bound).all(), (recipe, (difference / bound).max())
+
+
+LONG = [{"inputs": 2500, "cells": 8}, {"inputs": 3003, "cells": 13}, {"cells": 2500, "outputs": 3}]
+
+
+@pytest.mark.parametrize("sizes", LONG)
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_hybrid_with_long_one_signed_rows_is_bit_equal(operator, sizes):
+    """x86 builds sum such rows in 16 bits, and wrap around."""
+    rng, wrapped = np.random.default_rng(1), False
+    for _ in range(3):
+        recipe = Recipe(
+            rng, hybrid=True, one_signed=True, asymmetric=True, projection="outputs" in sizes,
+            reach=0.01, activation="TANH", normalization=False, **sizes,
+        )  # fmt: skip
+        graph = graph_of(operator, recipe)
+        inputs = invocations(graph, recipe, 2)
+        assert_all_same(graph, inputs, recipe)
+        exact = dataclasses.replace(ptq.LITERT_REFERENCE, row_sums="exact")
+        both = [
+            ptq.Interpreter(graph=graph, numerics=n).run(inputs[0])[0] for n in (ptq.LITERT_REFERENCE, exact)
+        ]
+        wrapped |= bool((both[0] != both[1]).any())
+    assert wrapped
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_hybrid_without_activation_reproduces_what_litert_does_by_mistake(operator):
+    rng = np.random.default_rng(2)
+    reproduce = dataclasses.replace(ptq.LITERT_REFERENCE, upstream_defects="reproduce")
+    for _ in range(20):
+        recipe = Recipe(rng, hybrid=True, activation="NONE")
+        graph = graph_of(operator, recipe)
+        assert_all_same(graph, invocations(graph, recipe, 2), recipe, reproduce)

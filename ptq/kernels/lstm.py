@@ -103,8 +103,9 @@ def unidirectional_sequence_lstm(
 
     x: float32 [batch, time, inputs], or [time, batch, inputs] with time_major. auxiliary: as x, for a layer
     with auxiliary weights. Returns float32 [..., outputs] in the layout of x, and (h, c).
-    Raises ShapeError if x or the state do not fit the layer, UnsupportedError for the activations NONE, with
-    which the runtime has a defect, and SIGN_BIT.
+    Raises ShapeError if x or the state do not fit the layer. UnsupportedError for activation SIGN_BIT, and
+    for two defects of the runtime, unless `numerics` says otherwise: activation NONE, and a float projection
+    that is wider than the cells.
     Source: `tflite/kernels/unidirectional_sequence_lstm.cc`, Eval, and `lstm_eval.cc`, EvalFloat, EvalHybrid.
     """
     steps = _steps(x, time_major)
@@ -161,6 +162,7 @@ def run_layer(
     those that the runtime computes together, which decides two things: products with zero are skipped only
     where the whole group is zero, and where Eigen's packets begin.
     """
+    _check_projection(layer, numerics)
     time, groups, rows, _ = x.shape
     # bias
     gates = np.empty((time, groups, rows, layer.gates, layer.cells), F)
@@ -263,6 +265,13 @@ def _project(layer: LstmLayer, hidden: Array, numerics: Numerics) -> Array:
     if layer.projection_clip > 0:
         np.clip(h, F(-layer.projection_clip), F(layer.projection_clip), out=h)
     return h
+
+
+def _check_projection(layer: LstmLayer, numerics: Numerics) -> None:
+    if layer.projection is not None and layer.projection.real is not None and layer.outputs > layer.cells:
+        defect = f"a float projection of {layer.cells} cells to {layer.outputs} outputs overruns its buffers"
+        remedy = "project to fewer outputs than cells"
+        reproduces_defect(layer.input.operator, defect, remedy, numerics, reproducible=False)
 
 
 def _outside_packets(layer: LstmLayer, groups: int, rows: int) -> Array | None:

@@ -22,11 +22,9 @@ from ptq.kernels.lstm import (
     lstm,
     unidirectional_sequence_lstm,
 )
-from ptq.kernels.recurrent import Matrix
+from ptq.kernels.recurrent import Matrix, int8_weights
 
 Array = npt.NDArray[Any]
-
-GATE_NAMES = ("input", "forget", "cell", "output")
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,7 @@ class _Reader:
 
     def __init__(self, call: Call, places: _Places) -> None:
         self.call, self.places = call, places
-        self.kind = call.array(places.input[-1]).dtype
-        if self.kind not in (np.dtype(np.float32), np.dtype(np.int8)):
-            raise UnsupportedError(
-                f"{call.operator.type}: weights of dtype {self.kind} found, expected float32 or int8"
-            )
+        self.hybrid = call.array(places.input[-1]).dtype == np.int8
         self.cells = self._matrix_shape(places.input[-1])[0]
         self.outputs = self._matrix_shape(places.recurrent[-1])[1]
         # an LSTM has an input gate or, with CIFG, none of its inputs
@@ -85,11 +79,16 @@ class _Reader:
     def layer(self, inputs: int, auxiliary_inputs: int) -> LstmLayer:
         """The layer, for x of so many inputs."""
         places, options = self.places, self.call.options
+        for clip in ("cell_clip", "proj_clip"):
+            if not options[clip] >= 0:
+                raise GraphError(f"{self.call.operator.type}: {clip} {options[clip]} found, expected >= 0")
         bias = np.stack([self._vector(i, self.cells) for i in self._gates(places.bias)])
         peephole = [self._peephole(i) for i in self._optional_gates(places.peephole)]
         normalization = [self._vector(i, self.cells) for i in self._optional_gates(places.normalization)]
         auxiliary = self._optional_gates(places.auxiliary) if auxiliary_inputs else []
         projected = self.call.optional(places.projection) is not None
+        if not projected and self.call.optional(places.projection + 1) is not None:
+            raise GraphError(f"{self._name(places.projection + 1)} is a projection's bias without projection")
         if not projected and self.outputs != self.cells:
             raise self._misfit(places.recurrent[-1], (self.cells, self.cells))
         return LstmLayer(
@@ -136,43 +135,25 @@ class _Reader:
         expected = self._gates(positions)
         if len(given) != len(expected):
             missing = next(i for i in expected if i not in given)
-            raise GraphError(f"{self._name(missing)} is absent, {self._name(given[0])} is not; expected both")
+            raise GraphError(f"{self._name(missing)} is absent, input {given[0]} is given; expected both")
         return expected
 
     def _matrix(self, positions: Sequence[int], shape: tuple[int, int]) -> Matrix:
-        values = [self._weights(i) for i in positions]
-        for position, value in zip(positions, values, strict=True):
-            if value.shape != shape:
-                raise self._misfit(position, shape)
-        scales = [self._scale(i) for i in positions] if self.kind == np.int8 else None
-        return Matrix.stack(self.call.operator.type, values, scales)
+        values, scales = zip(*(self._weights(i, shape) for i in positions), strict=True)
+        return Matrix.stack(self.call.operator.type, values, scales if self.hybrid else None)
 
     def _peephole(self, position: int) -> Array:
-        value = self._weights(position)
-        if value.shape != (self.cells,):
-            raise self._misfit(position, (self.cells,))
-        if self.kind == np.float32:
-            return value
-        dequantized: Array = value.astype(np.float32) * self._scale(position)
+        value, scale = self._weights(position, (self.cells,))
+        dequantized: Array = value.astype(np.float32) * scale if self.hybrid else value
         return dequantized
 
-    def _weights(self, position: int) -> Array:
-        value = self.call.array(position)
-        if value.dtype != self.kind:
-            raise UnsupportedError(
-                f"{self._name(position)} has dtype {value.dtype}, {self._name(self.places.input[-1])} has "
-                f"{self.kind}; expected one type for all weights; quantize all of them or none"
-            )
-        return value
-
-    def _scale(self, position: int) -> Array:
-        scale = self.call.scale(position)
-        if scale.size != 1:
-            raise UnsupportedError(
-                f"{self._name(position)} has {scale.size} scales; this operator reads one scale for each "
-                "tensor; quantize it per tensor"
-            )
-        return scale
+    def _weights(self, position: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        """Weights and their scale, which float weights do not have."""
+        call = self.call
+        read = int8_weights(call, position) if self.hybrid else (call.float_array(position), np.ones(0))
+        if read[0].shape != shape:
+            raise self._misfit(position, shape)
+        return read
 
     def _vector(self, position: int, size: int) -> Array:
         value = self.call.float_array(position)

@@ -26,8 +26,8 @@ def _bidirectional_rnn(operator: Operator, tensors: Inputs) -> list[Shape]:
 def _lstm(operator: Operator, tensors: Inputs) -> list[Shape]:
     if operator.options["kernel_type"] != "FULL":
         raise UnsupportedError(
-            f"operator LSTM: kernel type {operator.options['kernel_type']} found, expected FULL; ptq does not "
-            "compute the older form with 5 inputs and 4 outputs; convert the model again"
+            f"operator LSTM: kernel type {operator.options['kernel_type']} found, expected FULL; ptq does "
+            "not compute the older form with 5 inputs and 4 outputs; convert the model again"
         )
     return [_sequence(operator, tensors, rank=2, outputs=_lstm_outputs(operator, tensors, 0))]
 
