@@ -143,6 +143,15 @@ def test_any_operator_can_be_added():
     assert (operator.inputs[1], operator.options, operator.options_type) == (ABSENT, {"a": 1}, "Thing")
 
 
+def test_an_operator_may_have_several_outputs():
+    b = Builder()
+    x = b.input("x", (3, 2))
+    rows = b.ops("UNPACK", [x], {"num": 3}, name="row")
+    assert [(row.name, row.shape) for row in rows] == [("row", (2,)), ("row_1", (2,)), ("row_2", (2,))]
+    (found,) = ptq.Interpreter(graph=b.finish(rows[2])).run([np.arange(6, dtype=np.float32).reshape(3, 2)])
+    assert found.tolist() == [4, 5]
+
+
 def test_mistakes_are_named_where_they_are_made():
     b = Builder()
     x = b.input("x", (1, 4))

@@ -16,7 +16,7 @@ def normal(*shape):
 
 
 def networks():
-    """Two small networks that hold every kind of operator that ptq runs."""
+    """Small networks of all kinds of operators."""
     b = ptq.Builder()
     x = b.input("x", (1, 6, 6, 4))
     y = b.conv2d(x, normal(32, 3, 3, 4), normal(32), activation="RELU6")
@@ -32,6 +32,33 @@ def networks():
     y = b.relu_n1_to_1(b.relu6(b.reshape(y, (1, 16))))
     y = b.fully_connected(y, normal(64, 16), normal(64), activation="RELU")
     yield b.finish(y)
+    yield moving()
+
+
+def moving():
+    """Slices, lookups, fillings and resized images, whose operands say how much memory is needed."""
+    b = ptq.Builder()
+    y = b.op("RESIZE_BILINEAR", [b.input("x", (2, 4, 4, 8)), i32(6, 5)], {"half_pixel_centers": True})
+    y = b.op("SPACE_TO_DEPTH", [b.op("RESIZE_NEAREST_NEIGHBOR", [y, i32(4, 4)])], {"block_size": 2})
+    y = b.op("DEPTH_TO_SPACE", [y], {"block_size": 2})
+    y, _ = b.ops("SPLIT", [i32(3), y], {"num_splits": 2}, output_type="FLOAT32")
+    y = b.concatenation(b.ops("SPLIT_V", [y, i32(1, -1), i32(2)], {"num_splits": 2}), axis=2)
+    options = {"shrink_axis_mask": 1, "end_mask": 2}
+    y = b.op("STRIDED_SLICE", [y, i32(0, 3, 0), i32(0, 0, 4), i32(1, -1, 2)], options)
+    y = b.op("SLICE", [y, i32(0, 0, 1), i32(-1, 2, 3)])
+    y = b.op("PACK", b.ops("UNPACK", [y], {"num": 2, "axis": 1}), {"values_count": 2, "axis": -1})
+    y = b.op("TILE", [b.op("EXPAND_DIMS", [y, i32(0)]), i32(2, 1, 1, 2)])
+    y = b.op("GATHER", [b.op("REVERSE_V2", [y, i32(1)]), i32(1, 0, 1)], {"axis": 3})
+    sizes = b.op("SHAPE", [y], {"out_type": "INT32"}, output_type="INT32")
+    filled = b.op("FILL", [sizes, np.float32(2)], output_shape=y.shape, output_type="FLOAT32")
+    indices = b.op("RANGE", [np.array(n, np.int32) for n in (0, 7, 2)])
+    rows = b.op("EMBEDDING_LOOKUP", [indices, normal(9, 128)], output_type="FLOAT32")
+    zeros = b.op("BROADCAST_TO", [b.op("ZEROS_LIKE", [rows]), i32(2, 4, 128)], version=2)
+    return b.finish(b.add(y, filled), zeros)
+
+
+def i32(*values):
+    return np.array(values, np.int32)
 
 
 def contents():
@@ -83,5 +110,5 @@ def test_only_ptq_errors_come_out():
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             assert time.monotonic() - start < 20  # no hang; an ordinary run takes milliseconds
     assert outcomes["ran"] > 100
-    assert sum(outcomes.values()) == 1000
+    assert sum(outcomes.values()) == 1500
     assert len(outcomes) >= 4, outcomes

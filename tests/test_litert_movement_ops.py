@@ -337,6 +337,27 @@ def test_depth_to_space_and_back():
     compare(configure)
 
 
+def test_operands_that_are_only_known_at_run_time():
+    def configure(rng):
+        x = image(rng)
+        target = (2, *x.shape)
+        begin = [int(rng.integers(n)) for n in x.shape]  # no end: LiteRT's Python refuses an empty result
+        kind, operands = pick(
+            rng,
+            ("STRIDED_SLICE", [begin, begin, rng.choice([-1, 1, 2], x.ndim)]),
+            ("TILE", [rng.integers(1, 3, x.ndim)]),
+            ("BROADCAST_TO", [target]),
+            ("RESIZE_BILINEAR", [resized(rng, x)]),
+            ("EXPAND_DIMS", [an_axis(rng, x.ndim + 1)]),
+            ("REVERSE_V2", [[an_axis(rng, x.ndim)]]),
+        )
+        version, options = 1 + (kind == "BROADCAST_TO"), {"end_mask": 15} if kind == "STRIDED_SLICE" else {}
+        values = [x, *map(i32, operands)]
+        return values, lambda b, *tensors: b.op(kind, tensors, options, version, output_shape=(1,))
+
+    compare(configure)
+
+
 def chain(batch):
     """x [batch, 6, 4] -> [batch, 24] with the batch read from x, as converters write Flatten."""
     b = Builder()
