@@ -88,24 +88,22 @@ def strided_index(
             f"STRIDED_SLICE: begin {begin}, end {end}, strides {strides} and masks {masks} found, "
             "expected vectors of one length and no bits beyond it"
         )
-    named = sum(not (ellipsis_mask | new_axis_mask) >> i & 1 for i in range(count))
-    rest = len(shape) - named
+    rest = len(shape) - sum(not (ellipsis_mask | new_axis_mask) >> i & 1 for i in range(count))
     _check_terms(shape, rest, count, ellipsis_mask, offset, new_axis_mask)
     index: list[slice | int | None] = []
     sizes = iter(shape)
-    for i in range(count):
-        if ellipsis_mask >> i & 1:
+    for i, (first, last, stride) in enumerate(zip(begin, end, strides, strict=True)):
+        from_start, to_end, ellipsis, new_axis, single = (mask >> i & 1 for mask in masks)
+        if ellipsis:
             index += [slice(0, next(sizes)) for _ in range(rest)]
-        elif new_axis_mask >> i & 1:
+        elif new_axis:
             index.append(None)
-        elif shrink_axis_mask >> i & 1:
-            index.append(_element(next(sizes), 0 if begin_mask >> i & 1 else begin[i], strides[i]))
+        elif single:
+            index.append(_element(next(sizes), 0 if from_start else first, stride))
         else:
-            first = None if begin_mask >> i & 1 else begin[i]
-            last = None if end_mask >> i & 1 else end[i]
             size = next(sizes)
-            chosen = _range(size, first, last, strides[i])
-            index.append(_moved_range(size, chosen, end[i], last is None) if offset else chosen)
+            chosen = _range(size, None if from_start else first, None if to_end else last, stride)
+            index.append(_moved_range(size, chosen, last) if offset else chosen)
     return (*index, *(slice(0, size) for size in sizes))
 
 
@@ -160,10 +158,10 @@ def _range(size: int, begin: int | None, end: int | None, stride: int) -> slice:
     return slice(begin, end, stride)
 
 
-def _moved_range(size: int, chosen: slice, count: int, everything: bool) -> slice:
+def _moved_range(size: int, chosen: slice, count: int) -> slice:
     """A range whose end counts from its begin. LiteRT declares a size that ignores the ends of x."""
     first = chosen.indices(size)[0]
-    moved = slice(chosen.start, None if everything else first + count, chosen.step)
+    moved = slice(chosen.start, None if chosen.stop is None else first + count, chosen.step)
     declared = max(-(-count // chosen.step), 0)
     written = len(range(*moved.indices(size)))
     if declared != written:
