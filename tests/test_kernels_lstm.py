@@ -176,16 +176,16 @@ def test_zero_products_are_skipped_only_where_all_rows_of_a_group_are_zero():
 
 
 def test_packets_begin_where_the_runtime_keeps_the_gates():
-    layer = Weights(np.random.default_rng(0), True, False, False, False, False).layer()
-    assert module._outside_packets(layer, 1, 1) is None  # 4 cells
-    five = LstmLayer(layer.input, layer.recurrent, np.zeros((4, 5), F))
+    def outside(gates, cells):
+        ones = Matrix.stack("LSTM", [np.ones((gates * cells, 1), np.int8)], [np.ones(1, F)])
+        mask = module._outside_packets(LstmLayer(ones, ones, np.zeros((gates, cells), F)), 1, 1)
+        return mask if mask is None else mask[0, 0].astype(int).tolist()
+
+    assert outside(4, 8) is None
     # one behind the other lie input 0-4, candidate 5-9, forget 10-14, output 15-19; packets at 0, 4, 8, ...
-    expected = [[0, 0, 0, 0, 1], [1] * 5, [1] * 5, [1, 0, 0, 0, 0]]
-    assert module._outside_packets(five, 1, 1)[0, 0].astype(int).tolist() == expected
-    coupled = LstmLayer(layer.input, layer.recurrent, np.zeros((3, 5), F))
+    assert outside(4, 5) == [[0, 0, 0, 0, 1], [1] * 5, [1] * 5, [1, 0, 0, 0, 0]]
     # candidate 0-4, forget 5-9, output 10-14
-    expected = [[1] * 5, [0, 0, 0, 0, 1], [1] * 5]
-    assert module._outside_packets(coupled, 1, 1)[0, 0].astype(int).tolist() == expected
+    assert outside(3, 5) == [[1] * 5, [0, 0, 0, 0, 1], [1] * 5]
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -252,6 +252,7 @@ REFUSED = [
     ({16: np.ones((3, 4), np.int8)}, ShapeError, r"input 16 .*\(3, 4\).*\(4, 4\)"),
     ({17: np.ones(4, F)}, GraphError, "input 17 .* without projection"),
     ({7: np.ones(4)}, UnsupportedError, "input 7, .* 4 scales"),
+    ({1: np.ones((4, 3), np.int8)}, ShapeError, r"input 1 .*\(4, 3\).*\(4, 2\)"),
     ({18: ("h", 5)}, ShapeError, r"state of shape \(2, 5\).*\(2, 4\)"),
     ({19: np.ones((2, 4), F)}, GraphError, "input 19 .* no variable"),
 ]
@@ -266,6 +267,25 @@ def test_what_does_not_fit_is_named(changes, error, words):
 def test_a_layer_that_fits_runs():
     for operator in ("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"):
         assert run(operator)[0].shape[-1] == 4
+
+
+def test_auxiliary_inputs_and_their_weights_come_together():
+    weights = dict.fromkeys(range(40, 48), np.ones((4, 2), np.int8))
+    with pytest.raises(GraphError, match="no auxiliary input"):
+        run("BIDIRECTIONAL_SEQUENCE_LSTM", weights)
+    auxiliary = {39: np.zeros((2, 3, 2), F)}
+    assert len(run("BIDIRECTIONAL_SEQUENCE_LSTM", {**weights, **auxiliary})) == 2
+    with pytest.raises(ShapeError, match="both or none"):
+        run("BIDIRECTIONAL_SEQUENCE_LSTM", {**auxiliary, **{i: weights[i] for i in range(40, 44)}})
+    with pytest.raises(ShapeError, match=r"input of shape .* expected \(3, 2, 1, 2\)"):
+        run("BIDIRECTIONAL_SEQUENCE_LSTM", {39: np.zeros((2, 3, 5), F)})
+
+
+def test_an_empty_sequence_leaves_the_state():
+    w = Weights(np.random.default_rng(2), True, False, True, True, True)
+    output, state = unidirectional_sequence_lstm(np.zeros((1, 0, INPUTS), F), w.state, w.layer())
+    assert output.shape == (1, 0, OUTPUTS)
+    np.testing.assert_array_equal(state[1], w.state[1])
 
 
 def test_what_tensorflow_lite_gets_wrong_is_refused_and_computed_as_intended_on_request():

@@ -62,6 +62,10 @@ class LstmLayer:
     projection_clip: float = 0.0
     asymmetric_quantize_inputs: bool = False
 
+    def __post_init__(self) -> None:
+        for name, matrix in (("input", self.input), ("recurrent", self.recurrent)):
+            _expect(f"{name} weights", matrix.shape, (self.bias.size, matrix.shape[1]))
+
     @property
     def gates(self) -> int:
         """4, or 3 without an input gate (CIFG, "coupled input and forget gate")."""
@@ -105,15 +109,15 @@ def unidirectional_sequence_lstm(
     with auxiliary weights. Returns float32 [..., outputs] in the layout of x, and (h, c).
     Raises ShapeError if x or the state do not fit the layer. UnsupportedError for activation SIGN_BIT, and
     for two defects of the runtime, unless `numerics` says otherwise: activation NONE, and a float projection
-    that is wider than the cells.
+    that is wider than the cells. Infinities and NaN in float layers are not the runtime's, whose matrix
+    product clamps them to the largest finite numbers.
     Source: `tflite/kernels/unidirectional_sequence_lstm.cc`, Eval, and `lstm_eval.cc`, EvalFloat, EvalHybrid.
     """
     steps = _steps(x, time_major)
-    _, groups, rows, _ = steps.shape
-    h, c = (np.asarray(value, F).reshape(groups, rows, -1) for value in state)
     more = None if auxiliary is None else _steps(auxiliary, time_major)
+    h, c = _rows(state, layer, steps)
     outputs, h, c = run_layer(layer, steps, h, c, more, numerics)
-    return _layout(outputs, time_major), (h.reshape(groups * rows, -1), c.reshape(groups * rows, -1))
+    return _layout(outputs, time_major), (h.reshape(-1, layer.outputs), c.reshape(-1, layer.cells))
 
 
 def bidirectional_sequence_lstm(
@@ -135,6 +139,8 @@ def bidirectional_sequence_lstm(
     runtime looks for the rows of the output state in the wrong places.
     Source: `tflite/kernels/bidirectional_sequence_lstm.cc`, Eval.
     """
+    if (forward.auxiliary is None) != (backward.auxiliary is None):
+        raise ShapeError("LSTM: auxiliary weights for one direction found, expected them for both or none")
     if merge_outputs and not time_major and len(x) > 1:
         defect = "it reads and writes the output states of a merged batch-major batch outside their rows"
         remedy = "use time-major tensors, two outputs, or a batch of 1"
@@ -168,10 +174,11 @@ def run_layer(
     gates = np.empty((time, groups, rows, layer.gates, layer.cells), F)
     gates[...] = layer.bias if layer.normalization is None else F(0)
     # W x, for all time steps
-    flat = gates.reshape(time * groups, rows, -1)
+    flat = gates.reshape(time * groups, rows, layer.gates * layer.cells)
     for value, weights in ((x, layer.input), (auxiliary, layer.auxiliary)):
         if value is not None and weights is not None:
-            values = value.reshape(time * groups, rows, -1)
+            _expect("input", value.shape, (time, groups, rows, weights.shape[1]))
+            values = value.reshape(time * groups, rows, weights.shape[1])
             add_products(flat, values, weights, layer.asymmetric_quantize_inputs, numerics)
     outputs = np.empty((time, groups, rows, layer.outputs), F)
     single = _outside_packets(layer, groups, rows)
@@ -190,7 +197,7 @@ def lstm_step(
     Source: `tflite/kernels/lstm_eval.cc`, LstmStepFloat and LstmStepHybrid.
     """
     # R h
-    sums = gates.reshape(*gates.shape[:2], -1)
+    sums = gates.reshape(*gates.shape[:2], layer.gates * layer.cells)
     asymmetric, hybrid = layer.asymmetric_quantize_inputs, layer.recurrent.real is None
     add_products(sums, h, layer.recurrent, asymmetric, numerics, skip_zero_steps=hybrid)
     # input gate, forget gate and candidate
@@ -202,7 +209,7 @@ def lstm_step(
     # cell state
     c = forget * c + candidate * fill
     if layer.cell_clip > 0:
-        np.clip(c, F(-layer.cell_clip), F(layer.cell_clip), out=c)
+        c = _clip(c, layer.cell_clip)
     # output gate
     shown = _sigmoid(layer, gates, slice(OUTPUT, None), c, single)[:, :, 0]
     # output
@@ -262,9 +269,13 @@ def _project(layer: LstmLayer, hidden: Array, numerics: Numerics) -> Array:
         h += layer.projection_bias
     asymmetric, hybrid = layer.asymmetric_quantize_inputs, layer.projection.real is None
     add_products(h, hidden, layer.projection, asymmetric, numerics, skip_zero_steps=hybrid)
-    if layer.projection_clip > 0:
-        np.clip(h, F(-layer.projection_clip), F(layer.projection_clip), out=h)
-    return h
+    return _clip(h, layer.projection_clip) if layer.projection_clip > 0 else h
+
+
+def _clip(x: Array, limit: float) -> Array:
+    """x between -limit and limit; NaN becomes limit, as the runtime's std::min has it."""
+    clipped: Array = np.maximum(np.fmin(x, F(limit)), F(-limit))
+    return clipped
 
 
 def _check_projection(layer: LstmLayer, numerics: Numerics) -> None:
@@ -294,6 +305,21 @@ def _steps(x: Array, time_major: bool) -> Array:
     if x.ndim != 3:
         raise ShapeError(f"LSTM: input of shape {x.shape} found, expected three dimensions")
     return x[:, None] if time_major else x.transpose(1, 0, 2)[:, :, None]
+
+
+def _rows(state: State, layer: LstmLayer, steps: Array) -> State:
+    """h and c as [groups, rows, ...]; they may come in any shape of the right size."""
+    _, groups, rows, _ = steps.shape
+    for value, width in zip(state, (layer.outputs, layer.cells), strict=True):
+        if value.size != groups * rows * width:
+            _expect("state", value.shape, (groups * rows, width))
+    h, c = state
+    return h.reshape(groups, rows, layer.outputs), c.reshape(groups, rows, layer.cells)
+
+
+def _expect(what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise ShapeError(f"LSTM: {what} of shape {found} found, expected {expected}")
 
 
 def _layout(steps: Array, time_major: bool) -> Array:

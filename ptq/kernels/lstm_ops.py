@@ -85,7 +85,9 @@ class _Reader:
         bias = np.stack([self._vector(i, self.cells) for i in self._gates(places.bias)])
         peephole = [self._peephole(i) for i in self._optional_gates(places.peephole)]
         normalization = [self._vector(i, self.cells) for i in self._optional_gates(places.normalization)]
-        auxiliary = self._optional_gates(places.auxiliary) if auxiliary_inputs else []
+        auxiliary = self._optional_gates(places.auxiliary)
+        if auxiliary and not auxiliary_inputs:
+            raise GraphError(f"{self._name(auxiliary[0])} is given, but no auxiliary input; expected both")
         projected = self.call.optional(places.projection) is not None
         if not projected and self.call.optional(places.projection + 1) is not None:
             raise GraphError(f"{self._name(places.projection + 1)} is a projection's bias without projection")
@@ -192,15 +194,8 @@ def _layer(call: Call, places: _Places, inputs: int, auxiliary_inputs: int = 0) 
     return call.remember(key, lambda: reader.layer(inputs, auxiliary_inputs), reader.moving())
 
 
-def _state(call: Call, position: int, batch: int, layer: LstmLayer) -> State:
-    """h and c as matrices; the tensors may have any shape of that size."""
-    h, c = call.state(position), call.state(position + 1)
-    for value, width in ((h, layer.outputs), (c, layer.cells)):
-        if value.size != batch * width:
-            raise ShapeError(
-                f"{call.operator.type}: a state of shape {value.shape} found, expected ({batch}, {width})"
-            )
-    return h.reshape(batch, -1), c.reshape(batch, -1)
+def _state(call: Call, position: int) -> State:
+    return call.state(position), call.state(position + 1)
 
 
 def _keep(call: Call, position: int, state: State) -> None:
@@ -226,7 +221,7 @@ def lstm_op(call: Call) -> list[Array]:
         )
     x, places = _input(call, 0, 2), _Places(normalization=20)
     layer = _layer(call, places, x.shape[1])
-    h, c = lstm(x, _state(call, 18, x.shape[0], layer), layer, call.numerics)
+    h, c = lstm(x, _state(call, 18), layer, call.numerics)
     _keep(call, 18, (h, c))
     return [h]
 
@@ -235,8 +230,7 @@ def unidirectional_sequence_lstm_op(call: Call) -> list[Array]:
     """UNIDIRECTIONAL_SEQUENCE_LSTM: inputs as LSTM, option time_major."""
     x, time_major = _input(call, 0, 3), call.options["time_major"]
     layer = _layer(call, _Places(normalization=20), x.shape[2])
-    state = _state(call, 18, x.shape[1 if time_major else 0], layer)
-    output, state = unidirectional_sequence_lstm(x, state, layer, time_major, call.numerics)
+    output, state = unidirectional_sequence_lstm(x, _state(call, 18), layer, time_major, call.numerics)
     _keep(call, 18, state)
     return [output]
 
@@ -245,11 +239,10 @@ def bidirectional_sequence_lstm_op(call: Call) -> list[Array]:
     """BIDIRECTIONAL_SEQUENCE_LSTM: inputs (x, 17 of each layer, both h and c, auxiliary x and 4 of each)."""
     x, time_major = _input(call, 0, 3), call.options["time_major"]
     auxiliary = None if call.optional(39) is None else _input(call, 39, 3)
-    size = 0 if auxiliary is None or call.optional(41) is None else auxiliary.shape[2]
-    batch = x.shape[1 if time_major else 0]
+    size = 0 if auxiliary is None else auxiliary.shape[2]
     forward = _layer(call, _Places(1, 35, auxiliary=40), x.shape[2], size)
     backward = _layer(call, _Places(18, 37, auxiliary=44), x.shape[2], size)
-    states = _state(call, 35, batch, forward), _state(call, 37, batch, backward)
+    states = _state(call, 35), _state(call, 37)
     merge_outputs = call.options["merge_outputs"]
     outputs, states = bidirectional_sequence_lstm(
         x, states, forward, backward, time_major, merge_outputs, auxiliary, call.numerics
