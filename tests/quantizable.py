@@ -270,7 +270,7 @@ def bidirectional_lstm(inputs=32, cells=32, with_second_input=False):
 
     states = [b.variable(name, (2, cells)) for name in ("h", "c", "backward_h", "backward_c")]
     second = [x, *(normal(cells, inputs) for _ in range(8))] if with_second_input else [None] * 9
-    options = {"merge_outputs": False, "time_major": False}
+    options = {"merge_outputs": False, "time_major": False, "fused_activation_function": "TANH"}
     y = b.ops("BIDIRECTIONAL_SEQUENCE_LSTM", [x, *half(), *half(), *states, *second], options)
     return all_inputs(b.finish(*y), 48)
 
@@ -438,7 +438,7 @@ def two_dense_and_an_add():
 def two_convs():
     b = Builder()
     x, shared = b.input("x", (1, 4, 4, 64)), b.constant(normal(64, 1, 1, 64), "shared")
-    return b.finish(b.conv2d(b.conv2d(x, shared), shared))
+    return b.finish(b.conv2d(b.conv2d(x, shared, normal(64)), shared, normal(64)))
 
 
 @case
