@@ -77,3 +77,48 @@ def test_what_is_no_model_is_refused(tmp_path):
         ptq.Converter.from_tflite(tmp_path / "absent.tflite")
     with pytest.raises(FormatError):
         ptq.Converter.from_tflite(b"not a model")
+
+
+def test_float16_halves_the_weights_and_computes_in_float(graph):
+    exact, half = ptq.Converter.from_graph(graph), ptq.Converter.from_graph(graph)
+    half.float16 = True
+    model, halved = (ptq.load(converter.convert()) for converter in (exact, half))
+    constants = [[t for t in m.tensors if t.is_constant and "FLOAT" in t.type] for m in (model, halved)]
+    sizes = [sum(t.data.nbytes for t in group) for group in constants]
+    assert sizes[1] * 2 == sizes[0]
+    assert "hybrid" not in half.report.counts()
+    assert "constants stored as float16, read through DEQUANTIZE" in str(half.report)
+    for tensor in model.tensors:
+        if tensor.is_constant and tensor.type == "FLOAT32":
+            tensor.data = tensor.data.astype(np.float16).astype(np.float32)
+    image = np.random.default_rng(1).random((2, 8, 8, 3), dtype=np.float32)
+    rounded, stored = (ptq.Interpreter(graph=m).run([image])[0] for m in (model, halved))
+    assert rounded.tobytes() == stored.tobytes()
+
+
+def test_float16_and_int8_together_are_refused(graph):
+    converter = ptq.Converter.from_graph(graph)
+    converter.post_training_quantize = converter.float16 = True
+    with pytest.raises(InputError, match="both float16 and post_training_quantize"):
+        converter.convert()
+
+
+@pytest.mark.parametrize("option", ["post_training_quantize", "float16"])
+def test_operators_to_skip_stay_float_and_the_report_says_so(graph, option):
+    converter = ptq.Converter.from_graph(graph)
+    setattr(converter, option, True)
+    converter.skip = lambda operator, name: operator.type == "CONV_2D"
+    model = ptq.load(converter.convert())
+    conv = next(o for o in model.operators if o.type == "CONV_2D")
+    assert [model.tensors[i].type for i in conv.inputs] == ["FLOAT32"] * 3
+    reasons = {d.type: d.reason for d in converter.report}
+    assert reasons["CONV_2D"] == "skipped by the user"
+    converter.skip = None
+    converter.convert()
+    assert "skipped" not in str(converter.report)
+
+
+@pytest.mark.parametrize("wrong", ["CONV_2D", True, ["CONV_2D"]])
+def test_what_is_no_function_cannot_say_what_to_skip(graph, wrong):
+    with pytest.raises(InputError, match=f"skip: {type(wrong).__name__} found, expected a function"):
+        ptq.Converter.from_graph(graph).skip = wrong
