@@ -118,6 +118,21 @@ def test_what_follows_a_loop_of_unknown_shape_is_inferred_when_it_runs():
     assert run(graph, ZERO, np.array([-1, 3], np.float32)) == [[0, 3, 7, 7, 7]]
 
 
+def test_a_shape_that_depends_on_an_input_is_known_after_each_run():
+    def filled(b, sizes):
+        return b.op("FILL", [sizes, np.float32(7)], output_shape=(1, 1), output_type="FLOAT32")
+
+    graph = graph_of(lambda b, sizes: b.relu(filled(b, sizes)), ((2,), "INT32"))
+    interpreter = ptq.Interpreter(graph=graph)
+    for shape in ((2, 3), (1, 0), (4, 1)):
+        (result,) = interpreter.run([np.array(shape, np.int32)])
+        assert result.shape == shape
+        assert interpreter.get_output_details()[0]["shape"].tolist() == list(shape)
+        assert interpreter.get_tensor_details()[graph.operators[0].outputs[0]]["shape"].tolist() == list(shape)
+    with pytest.raises(GraphError, match="at most 2147483648 bytes"):
+        interpreter.run([np.array([2**20, 2**20], np.int32)])
+
+
 def test_the_shape_after_a_loop_follows_the_input_before_anything_runs():
     graph = counting_loop(3, lambda b, x: [b.mul(x, np.float32(2))], ((1, 2), "FLOAT32"))
     graph.outputs = append(graph, "RELU", [graph.outputs[1]], [((1, 2), "FLOAT32")])

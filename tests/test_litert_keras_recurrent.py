@@ -31,7 +31,7 @@ def tensorflow():
 
 @pytest.fixture(scope="module", params=LAYERS)
 def files(request, tensorflow):
-    """The float file of a model of two layers, and the one with int8 weights."""
+    """A model of two layers: the float file, TensorFlow's with int8 weights, and those of our recipes."""
     keras = tensorflow.keras
     keras.utils.set_random_seed(5)
     given = keras.Input((12, 28), batch_size=1)
@@ -39,14 +39,19 @@ def files(request, tensorflow):
     converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
     contents = {"float": converter.convert()}
     converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
-    return request.param, {**contents, "dynamic range": converter.convert()}
+    contents["dynamic range"] = converter.convert()
+    for recipe in ("current", "2018"):
+        converter = ptq.Converter.from_tflite(contents["float"])
+        converter.post_training_quantize, converter.recipe = True, recipe
+        contents[recipe] = converter.convert()
+    return request.param, contents
 
 
 def operators(graph):
     return [operator for g in (graph, *graph.subgraphs) for operator in g.operators]
 
 
-@pytest.mark.parametrize("kind", ["float", "dynamic range"])
+@pytest.mark.parametrize("kind", ["float", "dynamic range", "current", "2018"])
 def test_keras_layers(files, kind):
     name, contents = files
     graph = ptq.load(contents[kind])
@@ -54,7 +59,7 @@ def test_keras_layers(files, kind):
     assert ("WHILE" in types) == (name != "unroll")
     assert ("ASSIGN_VARIABLE" in types) == (name == "stateful")
     weights = {tensor.type for g in (graph, *graph.subgraphs) for tensor in g.tensors if tensor.size >= 1024}
-    assert ("INT8" in weights) == (kind == "dynamic range")
+    assert ("INT8" in weights) == (kind != "float")
     ours = ptq.Interpreter(graph=graph, numerics=ptq.LITERT_REFERENCE_ORDERED)
     theirs = litert_interpreter(graph)
     rng = np.random.default_rng(6)
