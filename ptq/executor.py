@@ -28,8 +28,8 @@ LARGEST_TENSOR = 2**31
 MOST_RUNS = 1_000_000
 """How many times subgraphs may run in one invocation: two for each round of a WHILE, one for each IF.
 
-A loop over a minute of audio, sample by sample, stays below it; a loop without an end does not. Set
-`ptq.executor.MOST_RUNS` to another number for another limit.
+A loop over the samples of half a minute of speech (16 kHz) stays below it; a loop without an end does not.
+Set `ptq.executor.MOST_RUNS` to another number for another limit.
 """
 
 
@@ -61,7 +61,8 @@ class Program:
         """A subgraph as a function of its inputs; its states start anew.
 
         TensorFlow Lite frees a subgraph's memory when WHILE or IF is done, so that states last from round to
-        round of a loop, but not to the next invocation. Source: `tflite/kernels/while.cc`, Eval.
+        round of a loop, but not to the next invocation (they do in a debugging mode that frees nothing).
+        Source: `tflite/kernels/while.cc`, Eval.
         """
         executor = self.executors[index]
         executor.reset_variables()
