@@ -6,7 +6,9 @@ from quantizable import CASES, normal
 
 from ptq.build import Builder
 from ptq.graph import Operator, Signature
+from ptq.passes.dynamic_range import quantize_dynamic_range
 from ptq.passes.fold import simplify
+from ptq.passes.recipes import RECIPES
 
 
 def types(graph):
@@ -75,3 +77,15 @@ def test_an_operator_without_inputs_is_left_alone():
     graph = counting_loop()
     graph.operators.insert(0, Operator("CALL_ONCE", [], [], {"init_subgraph_index": 2}, "CallOnceOptions"))
     assert types(simplify(graph)) == ["CALL_ONCE", "WHILE"]
+
+
+@pytest.mark.parametrize("kind", ["MUL", "ADD", "RELU", "DEQUANTIZE", "GATHER", "CONV_2D"])
+@pytest.mark.parametrize("inputs", [[], [-1], [-1, 0], [0, -1], [0, 1, 2]])
+def test_damaged_operators_are_left_alone(kind, inputs):
+    graph = CASES["dense_plain"]()
+    graph.operators.append(Operator(kind, inputs, []))
+    for recipe in RECIPES.values():
+        result, report = quantize_dynamic_range(simplify(graph), recipe)
+        result.validate()
+        assert types(result)[-1] == kind
+        assert report[-1].type == kind

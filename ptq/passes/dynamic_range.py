@@ -129,9 +129,10 @@ def _picking_chain(graph: Graph, places: list[Use]) -> list[Operator]:
     chain: list[Operator] = []
     while len(places) == 1:
         operator, position = places[0]
-        source, result = graph.tensors[operator.inputs[position]], operator.outputs[0]
-        fewer = _elements(graph.tensors[result]) < _elements(source)
-        if operator.type not in PICKING or position != 0 or not fewer:
+        if operator.type not in PICKING or position != 0 or len(operator.outputs) != 1:
+            break
+        source, result = operator.inputs[0], operator.outputs[0]
+        if _elements(graph.tensors[result]) >= _elements(graph.tensors[source]):
             break
         chain.append(operator)
         places = [] if result in graph.outputs else uses(graph, result)

@@ -33,8 +33,13 @@ def explain(
 
 def _dequantized_constants(graph: Graph) -> dict[int, Tensor]:
     """What stands behind each tensor that a DEQUANTIZE of a constant writes."""
-    pairs = ((o.outputs[0], graph.tensors[o.inputs[0]]) for o in graph.operators if o.type == "DEQUANTIZE")
-    return {target: source for target, source in pairs if source.is_constant}
+    pairs = [(i, o.outputs[0]) for o in graph.operators if _is_dequantize(o) for i in o.inputs]
+    return {target: graph.tensors[source] for source, target in pairs if graph.tensors[source].is_constant}
+
+
+def _is_dequantize(operator: Operator) -> bool:
+    whole = len(operator.inputs) == len(operator.outputs) == 1 and ABSENT not in operator.inputs
+    return operator.type == "DEQUANTIZE" and whole
 
 
 def _reason(
@@ -42,7 +47,7 @@ def _reason(
     sources: dict[int, Tensor],
 ) -> str | None:  # fmt: skip
     """Why an operator computes as it does; None if nothing was to be quantized."""
-    if operator.type == "DEQUANTIZE":
+    if _is_dequantize(operator):
         return _what_is_dequantized(graph.tensors[operator.inputs[0]])
     if _int8_weights(graph, operator):
         return _int8_weights(graph, operator)

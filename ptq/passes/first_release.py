@@ -60,7 +60,7 @@ def _dequantize_where_needed(
     model: Graph, graph: Graph, index: int, recipe: Recipe, skipped: Skipped
 ) -> None:
     places = uses(graph, index)
-    if len(places) == 1 and places[0][0].type in LOOK_UPS and index not in graph.outputs:
+    if len(places) == 1 and _is_look_up(places[0][0]) and index not in graph.outputs:
         looked_up = places[0][0].outputs[0]
         quantization = graph.tensors[index].quantization
         graph.tensors[looked_up] = retyped(graph.tensors[looked_up], "INT8", None, quantization)
@@ -74,6 +74,10 @@ def _dequantize_where_needed(
     redirect(needing, target)
     redirect_outputs(model, graph, index, target)
     insert_dequantize(graph, index, target, earliest, version=2)
+
+
+def _is_look_up(operator: Operator) -> bool:
+    return operator.type in LOOK_UPS and len(operator.outputs) == 1
 
 
 def _reads_int8(graph: Graph, use: Use, recipe: Recipe) -> bool:

@@ -86,9 +86,9 @@ def fold_affine(graph: Graph) -> None:
     computed in float32, channel by channel.
     """
     for operator in list(graph.operators):
-        if operator.type not in ("MUL", "ADD") or operator.options["fused_activation_function"] != "NONE":
+        if operator.type not in ("MUL", "ADD") or _is_fused(operator) or not _has(operator, 2):
             continue
-        for data, constant in (operator.inputs, operator.inputs[::-1]):
+        for data, constant in (operator.inputs[:2], operator.inputs[1::-1]):
             layer = _foldable_layer(graph, data)
             factor = None if layer is None else _per_channel(graph, constant, layer)
             if layer is not None and factor is not None:
@@ -97,13 +97,22 @@ def fold_affine(graph: Graph) -> None:
                 break
 
 
+def _has(operator: Operator, inputs: int) -> bool:
+    """Whether so many inputs are there; graphs may come from files, and files may be damaged."""
+    return len(operator.inputs) >= inputs and ABSENT not in operator.inputs[:inputs]
+
+
+def _is_fused(operator: Operator) -> bool:
+    return bool(operator.options.get("fused_activation_function", "NONE") != "NONE")
+
+
 def _foldable_layer(graph: Graph, tensor: int) -> Operator | None:
     """The layer that writes `tensor` for this one reader, if its weights are its own constants."""
     position = graph.producer(tensor)
     if position is None or len(graph.consumers(tensor)) != 1 or tensor in graph.outputs:
         return None
     layer = graph.operators[position]
-    if layer.type not in CHANNEL_AXIS or layer.options["fused_activation_function"] != "NONE":
+    if layer.type not in CHANNEL_AXIS or _is_fused(layer) or not _has(layer, 2):
         return None
     parts = [i for i in layer.inputs[1:3] if i != ABSENT]
     owned = all(len(graph.consumers(i)) == 1 and i not in graph.outputs for i in parts)
@@ -114,9 +123,10 @@ def _foldable_layer(graph: Graph, tensor: int) -> Operator | None:
 def _per_channel(graph: Graph, constant: int, layer: Operator) -> Array | None:
     """A constant as float32 [channels], if it has one value for each output channel or one in all."""
     value = graph.tensors[constant].data
-    channels = graph.tensors[layer.inputs[1]].shape[CHANNEL_AXIS[layer.type]]
-    if value is None or value.dtype != np.float32:
+    shape, axis = graph.tensors[layer.inputs[1]].shape, CHANNEL_AXIS[layer.type]
+    if value is None or value.dtype != np.float32 or axis >= len(shape):
         return None
+    channels = shape[axis]
     if value.size != 1 and (value.size != channels or value.shape[-1] != channels):
         return None
     return np.broadcast_to(value.reshape(-1), (channels,))
@@ -148,14 +158,14 @@ def supply_bias(graph: Graph, layer: Operator) -> Tensor:
 def fuse_activations(graph: Graph) -> None:
     """Fuse RELU, RELU6 and RELU_N1_TO_1 into the operators before them."""
     for operator in list(graph.operators):
-        if operator.type not in FUSABLE:
+        if operator.type not in FUSABLE or not _has(operator, 1):
             continue
         source = operator.inputs[0]
         position = graph.producer(source)
         if position is None or len(graph.consumers(source)) != 1 or source in graph.outputs:
             continue
         layer = graph.operators[position]
-        if layer.type not in TAKES_ACTIVATION or layer.options["fused_activation_function"] != "NONE":
+        if layer.type not in TAKES_ACTIVATION or _is_fused(layer):
             continue
         if graph.tensors[source].type == "FLOAT32":
             layer.options["fused_activation_function"] = operator.type
