@@ -1,0 +1,12 @@
+"""The integer kernels: int8 (uint8, int16) activations and weights, int32 accumulators, no floats.
+
+Each module here has its float counterpart of the same name in the room above. `parameters` is the offline
+half, which turns scales into integers; a test watches that no kernel beside it holds a float array.
+"""
+
+from __future__ import annotations
+
+from ptq.kernels.call import Kernel
+
+INTEGER: dict[str, Kernel] = {}
+"""Operators on quantized activations."""
