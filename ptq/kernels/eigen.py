@@ -98,7 +98,8 @@ def _exp_packet(x: Array) -> Array:
 
 def _polynomial(x: Array, coefficients: list[np.float32]) -> Array:
     """The polynomial in Horner's form, highest coefficient first."""
-    result = np.full_like(x, coefficients[0])
-    for coefficient in coefficients[1:]:
-        result = result * x + coefficient
+    result: Array = x * coefficients[0] + coefficients[1]
+    for coefficient in coefficients[2:]:
+        result *= x
+        result += coefficient
     return result
