@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from ptq.errors import ShapeError, UnsupportedError
+from ptq.graph import Operator, Tensor
 from ptq.kernels import activation, libm
 from ptq.kernels.activation import (
     activate_float,
     clamp_float,
+    elu_float,
+    hard_swish_float,
+    l2_normalization_float,
+    leaky_relu_float,
+    log_softmax_float,
     logistic_float,
     relu6_float,
     relu_float,
@@ -19,6 +25,7 @@ from ptq.kernels.activation import (
     softmax_float,
     tanh_float,
 )
+from ptq.kernels.call import Call
 from ptq.kernels.eigen import eigen_logistic, eigen_tanh, outside_packets
 
 F = np.float32
@@ -192,5 +199,90 @@ def test_a_sum_of_negative_zeros_is_positive_zero():
         assert not np.signbit(sequential_sum(np.full((3, width), -0.0, F))).any()
 
 
+def test_centres_in_the_table_of_log_are_correctly_rounded():
+    with localcontext() as context:
+        context.prec = 60
+        exact = [-Decimal(float(inverse)).ln() for inverse in libm._INVERSE]
+    for logarithm, wanted in zip(libm._LOGARITHM, exact, strict=True):
+        error = abs(Decimal(float(logarithm)) - wanted)
+        assert error <= Decimal(float(np.spacing(abs(logarithm)))) / 2
+
+
+def test_log_is_within_its_stated_error():
+    rng = np.random.default_rng(6)
+    x = np.concatenate([np.exp(rng.uniform(-103, 88, 200_000)), rng.uniform(0.5, 1.5, 200_000)]).astype(F)
+    x = x[(x > 0) & (x != 1)]
+    assert ulps(libm.logf(x), np.log(x.astype(np.float64))).max() <= 0.818 + 1e-6
+    special = libm.logf(row(1, 0, -0.0, INF, -INF, -1, NAN, 1e-45))
+    np.testing.assert_array_equal(special, row(0, -INF, -INF, INF, NAN, NAN, NAN, np.log(2.0**-149)))
+    assert not np.signbit(special[0])
+
+
+def test_expm1_is_within_a_unit_in_the_last_place():
+    x = np.random.default_rng(7).uniform(-30, 88.7, 300_000).astype(F)
+    x = np.concatenate([x, x * F(1e-3), x * F(1e-9)])
+    assert ulps(libm.expm1f(x), np.expm1(x.astype(np.float64))).max() <= 1
+    special = row(0, -0.0, INF, -INF, NAN, 88.73, -18.8, -1e30, 1e-45)
+    found = libm.expm1f(special)
+    np.testing.assert_array_equal(found, row(0, 0, INF, -1, NAN, INF, -1, -1, 1e-45))
+    assert np.signbit(found[:2]).tolist() == [False, True]
+
+
+def test_activations_that_bend_below_zero():
+    x = row(-INF, -2, -0.0, 0, 2, INF, NAN)
+    np.testing.assert_array_equal(leaky_relu_float(x, 0.5), row(-INF, -1, 0, 0, 2, INF, NAN))
+    np.testing.assert_array_equal(leaky_relu_float(x, 3), row(-INF, -6, 0, 0, 2, INF, NAN))
+    np.testing.assert_array_equal(elu_float(x), row(-1, libm.expm1f(row(-2))[0], 0, 0, 2, INF, NAN))
+    for bent in (leaky_relu_float(x, 0.5), elu_float(x)):
+        assert np.signbit(bent[2:4]).tolist() == [True, False]
+
+
+def test_hard_swish_multiplies_before_it_divides():
+    x = np.random.default_rng(8).uniform(-4, 4, 300).astype(F)
+    for given, found in zip(x, hard_swish_float(x), strict=True):
+        gate = min(max(F(given + F(3)), F(0)), F(6))
+        assert found == F(F(given * gate) / F(6))
+    np.testing.assert_array_equal(hard_swish_float(row(-INF, -9, 9, INF, NAN)), row(NAN, 0, 9, INF, NAN))
+
+
+def test_log_softmax_sums_in_order():
+    x = (np.random.default_rng(9).normal(size=(40, 11)) * 4).astype(F)
+    for given, found in zip(x, log_softmax_float(x), strict=True):
+        shifted = [F(value - max(given)) for value in given]
+        total = F(0)
+        for value in shifted:
+            total = F(total + libm.expf(row(value))[0])
+        assert found.tolist() == [F(value - libm.logf(row(total))[0]) for value in shifted]
+    lost = row(1, NAN), row(INF, 0), row(-INF, -INF)
+    assert all(np.isnan(log_softmax_float(values)).all() for values in lost)
+    np.testing.assert_array_equal(log_softmax_float(row(-INF, 3)), row(-INF, 0))
+
+
+def test_l2_normalization_sums_in_order_and_never_divides_by_less_than_a_millionth():
+    x = np.random.default_rng(10).normal(size=(40, 11)).astype(F)
+    for given, found in zip(x, l2_normalization_float(x), strict=True):
+        total = F(0)
+        for value in given:
+            total = F(total + F(value * value))
+        assert found.tolist() == [F(value / F(np.sqrt(total))) for value in given]
+    small = row(3e-8, -4e-8)
+    assert l2_normalization_float(small).tolist() == [F(value / F(1e-6)) for value in small]
+    assert np.isnan(l2_normalization_float(row(1, NAN))).all()
+
+
+@pytest.mark.parametrize("function", [softmax_float, log_softmax_float, l2_normalization_float])
+def test_a_last_axis_may_be_empty_but_must_exist(function):
+    assert function(np.zeros((2, 0), F)).shape == (2, 0)
+    assert function(np.zeros((0, 2), F)).shape == (0, 2)
+    with pytest.raises(ShapeError, match="scalar"):
+        function(np.array(1, F))
+
+
 def test_registry():
-    assert set(activation.FLOAT) == {"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "SOFTMAX"}
+    further = {"LEAKY_RELU", "ELU", "HARD_SWISH", "LOG_SOFTMAX", "L2_NORMALIZATION"}
+    first = {"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "SOFTMAX"}
+    assert set(activation.FLOAT) == first | further
+    operator = Operator("L2_NORMALIZATION", [0], [1], {"fused_activation_function": "RELU"})
+    call = Call(operator, [Tensor("x", (1,))], [row(1)], [Tensor("y", (1,))])
+    with pytest.raises(UnsupportedError, match="RELU found, expected NONE"):
+        activation.FLOAT["L2_NORMALIZATION"](call)

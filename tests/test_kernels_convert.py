@@ -1,4 +1,4 @@
-"""QUANTIZE and DEQUANTIZE, against exact rational arithmetic."""
+"""QUANTIZE, DEQUANTIZE and CAST, against exact rational arithmetic and Python's numbers."""
 
 from fractions import Fraction
 
@@ -9,7 +9,7 @@ from ptq.errors import GraphError, UnsupportedError
 from ptq.graph import Operator, Quantization, Tensor
 from ptq.kernels import convert
 from ptq.kernels.call import Call
-from ptq.kernels.convert import dequantize_float, quantize_float
+from ptq.kernels.convert import cast, dequantize_float, quantize_float
 
 F = np.float32
 
@@ -81,6 +81,58 @@ def test_types_that_cannot_be_converted():
         dequantize_float(np.zeros(1, np.int64), parameters(1, 0))
     with pytest.raises(GraphError, match="scale"):
         dequantize_float(np.zeros(1, np.int8))
+
+
+CORNERS = [-1e30, -129, -128.9, -1.5, -0.9, -0.0, 0.9, 1.5, 127.9, 128, 255.5, 256, 1e30]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64])
+def test_reals_lose_their_fraction_and_saturate(dtype):
+    limits = np.iinfo(dtype)
+    edges = [limits.max + 1, limits.min - 1, limits.max / 2, *CORNERS]
+    for source in (np.float32, np.float64):
+        x = np.array(edges, source)
+        expected = [min(max(int(value), limits.min), limits.max) for value in x.tolist()]
+        found = cast(x, dtype)
+        assert found.dtype == dtype and found.tolist() == expected
+    odd = np.array([np.nan, np.inf, -np.inf], np.float16)
+    assert cast(odd, dtype).tolist() == [limits.max, limits.max, limits.min]
+
+
+def test_integers_keep_their_low_bits():
+    x = np.array([-(2**31), -1, 255, 256, 2**31 - 1], np.int32)
+    assert cast(x, np.int8).tolist() == [0, -1, -1, 0, -1]
+    assert cast(x, np.uint32).tolist() == [2**31, 2**32 - 1, 255, 256, 2**31 - 1]
+    assert cast(x, np.bool_).tolist() == [True] * 5
+    assert cast(x, np.float32).tolist() == [-(2.0**31), -1, 255, 256, 2.0**31]
+
+
+def test_half_precision_is_reached_through_float32():
+    # halfway between two halves in float32, but a little more in double: rounded twice it goes down, to even
+    x = np.array([1 + 2.0**-11 + 2.0**-40, 70000, np.nan])
+    np.testing.assert_array_equal(cast(x, np.float16), np.array([1, np.inf, np.nan], np.float16))
+
+
+def test_other_casts():
+    x = np.array([2 + 3j, 0 + 1j], np.complex64)
+    assert cast(x, np.int16).tolist() == [2, 0] and cast(x, np.bool_).tolist() == [True, False]
+    assert cast(x, np.complex64).tolist() == [2 + 3j, 1j]
+    assert cast(np.array([np.nan, -0.0], F), np.bool_).tolist() == [True, False]
+    assert cast(np.array([True, False]), F).tolist() == [1, 0]
+    for unknown in (np.uint64, np.complex128):
+        with pytest.raises(UnsupportedError, match=f"float32 to {np.dtype(unknown)}"):
+            cast(np.zeros(1, F), unknown)
+
+
+def test_the_type_of_a_cast_is_that_of_its_output():
+    options = {"in_data_type": "FLOAT32", "out_data_type": "FLOAT32"}
+    x = np.array([1.5, -2.5], F)
+    call = Call(Operator("CAST", [0], [1], options), [Tensor("x", (2,))], [x], [Tensor("y", (2,), "INT16")])
+    (found,) = convert.FLOAT["CAST"](call)
+    assert found.dtype == np.int16 and found.tolist() == [1, -2]
+    call.output_tensors = [Tensor("y", (2,), "INT4")]
+    with pytest.raises(UnsupportedError, match="'y' of type INT4"):
+        convert.FLOAT["CAST"](call)
 
 
 def test_registry():

@@ -1,4 +1,4 @@
-"""Pools and MEAN, against loops over the windows one number at a time."""
+"""Pools, against loops over the windows one number at a time."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from ptq.errors import ShapeError
 from ptq.graph import Operator, Tensor
 from ptq.kernels import pool
 from ptq.kernels.call import Call
-from ptq.kernels.pool import average_pool2d_float, max_pool2d_float, mean_float
+from ptq.kernels.pool import average_pool2d_float, max_pool2d_float
 
 F = np.float32
 
@@ -92,30 +92,6 @@ def test_input_that_does_not_fit(function):
         function(np.zeros((2, 3, 4), F), (1, 1))
     with pytest.raises(ShapeError, match="do not fit"):
         function(np.zeros((1, 2, 2, 1), F), (3, 3))
-
-
-@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4), (2, 3, 4, 2)])
-def test_mean_equals_the_loops_over_every_set_of_axes(shape):
-    x = (np.random.default_rng(1).normal(size=shape) * 100).astype(F)
-    for count in range(len(shape) + 1):
-        for axes in itertools.combinations(range(len(shape)), count):
-            expected = {}
-            for index in np.ndindex(*shape):
-                key = tuple(0 if a in axes else i for a, i in enumerate(index))
-                expected.setdefault(key, []).append(x[index])
-            found = mean_float(x, axes, keep_dims=True)
-            assert found.shape == tuple(1 if a in axes else n for a, n in enumerate(shape))
-            assert all(found[key] == average(values) for key, values in expected.items())
-            flat = mean_float(x, [a - len(shape) for a in axes])
-            assert flat.shape == tuple(n for a, n in enumerate(shape) if a not in axes)
-            assert flat.tobytes() == found.tobytes()
-
-
-def test_mean_of_nothing_and_wrong_axes():
-    assert np.isnan(mean_float(np.zeros((0, 2), F), 0)).all()
-    assert mean_float(np.array(3, F), []) == 3
-    with pytest.raises(ShapeError, match=r"axes \[2\]"):
-        mean_float(np.zeros((2, 2), F), 2)
 
 
 def test_registry_reads_vertical_and_horizontal_options_apart():

@@ -56,9 +56,16 @@ FITTING = [
     ("BIDIRECTIONAL_SEQUENCE_RNN", [(4, 9, 5), *RNN, (4, 3), *RNN, (4, 3)], MERGED, (4, 9, 6)),
     ("SVDF", [(4, 5), (6, 5), (6, 8), (2,), (4, 48)], {"rank": 3}, (4, 2)),
     ("SOFTMAX", [(3, 4)], {}, (3, 4)),
+    ("LOG_SOFTMAX", [(3, 0)], {}, (3, 0)),
+    ("PRELU", [(2, 3, 4), (3, 1)], {}, (2, 3, 4)),
     ("TANH", [()], {}, ()),
     ("ADD", [(3, 1, 5), (4, 1)], {}, (3, 4, 5)),
     ("MUL", [(0, 3), (1, 3)], {}, (0, 3)),
+    ("LESS", [(3, 1), (1, 4)], {}, (3, 4)),
+    ("SELECT", [(3,), (3, 4), (3, 4)], {}, (3, 4)),
+    ("SELECT", [(), (3, 4), (3, 4)], {}, (3, 4)),
+    ("SELECT", [(1, 1), (1,), ()], {}, (1,)),
+    ("SELECT_V2", [(3, 1), (4,), (2, 1, 1)], {}, (2, 3, 4)),
     ("RESHAPE", [(2, 6), constant(3, -1)], {"new_shape": [12]}, (3, 4)),
     ("RESHAPE", [(2, 6)], {"new_shape": [4, 3]}, (4, 3)),
     ("RESHAPE", [(1, 1)], {"new_shape": [0]}, ()),
@@ -71,6 +78,8 @@ FITTING = [
     ("CONCATENATION", [(2, 3), (2, 5), (2, 0)], {"axis": -1}, (2, 8)),
     ("MEAN", [(2, 3, 4), constant(0, -1)], {"keep_dims": False}, (3,)),
     ("MEAN", [(2, 3, 4), constant(1, 1)], {"keep_dims": True}, (2, 1, 4)),
+    ("SUM", [(2, 3, 4), constant(-1)], {"keep_dims": False}, (2, 3)),
+    ("ARG_MAX", [(2, 3, 4), constant(-2)], {}, (2, 4)),
     ("TRANSPOSE", [(2, 3, 4), constant(2, 0, 1)], {}, (4, 2, 3)),
     ("DEQUANTIZE", [(7,)], {}, (7,)),
     ("EXPAND_DIMS", [(2, 3), constant(-1)], {}, (2, 3, 1)),
@@ -142,6 +151,12 @@ WRONG = [
     ("SVDF", [(4, 5), (6, 5), (6, 8)], {"rank": 4}, "multiple of the rank 4"),
     ("SVDF", [(4, 5), (6, 5), (6, 8)], {"rank": 0}, "multiple of the rank 0"),
     ("SOFTMAX", [()], {}, "scalar"),
+    ("L2_NORMALIZATION", [()], {}, "scalar"),
+    ("PRELU", [(3,), (2, 3)], {}, r"broadcasts to \(3,\)"),
+    ("SELECT", [(3,), (3, 4), (3, 1)], {}, "as 't1' has"),
+    ("SELECT", [(3, 1), (3, 4), (3, 4)], {}, r"\(3,\) or a scalar"),
+    ("SELECT_V2", [(3,), (3, 4), (3, 4)], {}, "broadcasts with"),
+    ("SELECT_V2", [(1,), (3, 4), (2, 4)], {}, "broadcasts with"),
     ("SUB", [(2, 3), (2,)], {}, "broadcasts with"),
     ("RESHAPE", [(5,)], {"new_shape": [2, -1]}, "as many elements"),
     ("SQUEEZE", [(1, 2)], {"squeeze_dims": [1]}, "size 1"),
@@ -151,6 +166,9 @@ WRONG = [
     ("CONCATENATION", [(2, 3), (2,)], {"axis": 1}, "apart from dimension 1"),
     ("CONCATENATION", [(2, 3)], {"axis": 2}, "axis 2"),
     ("MEAN", [(2, 3), constant(2)], {"keep_dims": False}, "axes"),
+    ("ARG_MAX", [(2, 3), constant(2)], {}, "a single axis"),
+    ("ARG_MAX", [(2, 3), constant(0, 1)], {}, "a single axis"),
+    ("ARG_MIN", [(2, 0), constant(1)], {}, "that has elements"),
     ("TRANSPOSE", [(2, 3), constant(0, 0)], {}, "permutation"),
     ("EXPAND_DIMS", [(2, 3), constant(3)], {}, "axis 3"),
     ("EXPAND_DIMS", [(2, 3), constant(0, 1)], {}, "a single one"),
@@ -206,9 +224,22 @@ def test_two_outputs_have_two_shapes():
     assert infer_shapes(operator, tensors((2, 9, 5), *LSTM, *PROJECTED)) == [(2, 9, 4), (2, 9, 3)]
 
 
-def test_every_operator_has_a_case_that_fits():
-    same = {"RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "QUANTIZE", "PADV2"}
-    assert set(RULES) == {case[0] for case in FITTING} | same | {"SUB"}
+AS_ANOTHER = {
+    "TANH": "RELU RELU6 RELU_N1_TO_1 LOGISTIC LEAKY_RELU ELU HARD_SWISH EXP LOG SQRT RSQRT SQUARE NEG ABS "
+    "FLOOR LOGICAL_NOT CAST QUANTIZE",
+    "SOFTMAX": "L2_NORMALIZATION",
+    "ADD": "SUB DIV MAXIMUM MINIMUM SQUARED_DIFFERENCE EQUAL NOT_EQUAL LESS_EQUAL GREATER GREATER_EQUAL "
+    "LOGICAL_AND LOGICAL_OR",
+    "MEAN": "REDUCE_MAX REDUCE_MIN REDUCE_PROD REDUCE_ANY",
+    "ARG_MAX": "ARG_MIN",
+    "PAD": "PADV2",
+}
+
+
+def test_every_operator_has_a_case_that_fits_or_the_rule_of_one_that_has():
+    assert set(RULES) == {case[0] for case in FITTING} | set(" ".join(AS_ANOTHER.values()).split())
+    for kind, others in AS_ANOTHER.items():
+        assert all(RULES[other] == RULES[kind] for other in others.split())
 
 
 def test_window_sizes_count_the_positions_and_agree_with_the_kernels():

@@ -20,14 +20,17 @@ from ptq.kernels import (
     elementwise,
     embedding,
     filling,
+    logic,
     lstm_ops,
     movement,
     pool,
+    reduce,
     resize,
     rnn,
     slicing,
     svdf,
     transpose_conv,
+    unary,
     variables,
 )
 from ptq.kernels.call import Array, Call, Kernel
@@ -41,7 +44,11 @@ FLOAT: dict[str, Kernel] = {
     **transpose_conv.FLOAT,
     **pool.FLOAT,
     **activation.FLOAT,
+    **unary.FLOAT,
     **elementwise.FLOAT,
+    **logic.FLOAT,
+    **logic.MOVES,
+    **reduce.FLOAT,
     **movement.FLOAT,
     **slicing.FLOAT,
     **filling.FLOAT,
@@ -72,8 +79,8 @@ HYBRID: dict[str, Kernel] = {
 """Operators on float activations and int8 weights that accumulate integers."""
 
 ANY_TYPE = frozenset({
-    *movement.FLOAT, *slicing.FLOAT, *filling.FLOAT, "GATHER", *resize.MOVERS, *convert.FLOAT, *control.FLOAT,
-    *variables.FLOAT,
+    *movement.FLOAT, *logic.MOVES, *slicing.FLOAT, *filling.FLOAT, "GATHER", *resize.MOVERS, *convert.FLOAT,
+    *control.FLOAT, *variables.FLOAT,
 })  # fmt: skip
 """Operators that treat integers and reals alike, or convert between them."""
 

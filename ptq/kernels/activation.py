@@ -1,4 +1,4 @@
-"""Activations on float32: the clamps that other operators fuse, and the operators RELU to SOFTMAX.
+"""Activations on float32: the clamps that other operators fuse, RELU and its kin, SOFTMAX and its kin.
 
 Zeros, NaN and infinities come out as in the reference. (Which of +0 and -0 is "larger" is up to NumPy and
 the processor: with NumPy 1 on other processors than x86 a zero may have the other sign.)
@@ -6,6 +6,7 @@ the processor: with NumPy 1 on other processors than x86 a zero may have the oth
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.eigen import eigen_tanh
-from ptq.kernels.libm import expf, tanhf
+from ptq.kernels.libm import expf, expm1f, logf, tanhf
 from ptq.quantizer import calculate_activation_range
 
 Array = npt.NDArray[Any]
@@ -103,6 +104,34 @@ def tanh_float(x: Array) -> Array:
     return tanhf(x)
 
 
+def leaky_relu_float(x: Array, alpha: float) -> Array:
+    """output = x if x > 0 else alpha * x. Any shape, float32.
+
+    Source: `tflite/kernels/internal/reference/leaky_relu.h`, LeakyRelu.
+    """
+    with np.errstate(all="ignore"):
+        return np.where(x > 0, x, x * F(alpha))
+
+
+def elu_float(x: Array) -> Array:
+    """output = x if x >= 0 else e^x - 1. Any shape, float32.
+
+    (The reference resolver of LiteRT's wheels has no ELU; the default one runs this formula.)
+    Source: `tflite/kernels/internal/reference/elu.h`, Elu.
+    """
+    return np.where(x < 0, expm1f(x), x)
+
+
+def hard_swish_float(x: Array) -> Array:
+    """output = x * min(6, max(0, x + 3)) / 6, in this order. Any shape, float32; -infinity gives NaN.
+
+    Source: `tflite/kernels/internal/reference/hard_swish.h`, HardSwish.
+    """
+    with np.errstate(all="ignore"):
+        gate = np.minimum(np.maximum(x + F(3), F(0)), F(6))
+        return np.asarray(x * gate / F(6))
+
+
 def softmax_float(x: Array, beta: float = 1.0) -> Array:
     """output = e^(beta * (x - max)) / sum of the same, along the last axis.                       (Q15)
 
@@ -110,13 +139,38 @@ def softmax_float(x: Array, beta: float = 1.0) -> Array:
     with NaN or +infinity gives NaN, as does one of -infinity alone. Errors: ShapeError for a scalar.
     Source: `tflite/kernels/internal/reference/softmax.h`, Softmax.
     """
-    if not x.ndim:
-        raise ShapeError("SOFTMAX: a scalar found, expected at least one dimension")
+    _check_has_axis("SOFTMAX", x)
     with np.errstate(all="ignore"):
         largest = x.max(axis=-1, keepdims=True, initial=np.finfo(F).min)
         power = expf((x - largest) * F(beta))
-        total = sequential_sum(power.reshape(-1, x.shape[-1]).T)
-        return power / total.reshape(largest.shape)
+        return power / _sum_of_rows(power)
+
+
+def log_softmax_float(x: Array) -> Array:
+    """output = (x - max) - ln(sum of e^(x - max)), along the last axis.
+
+    x: float32, at least one dimension; the result has its shape. The sum runs in order, in float32. A row
+    with NaN or +infinity gives NaN, as does one of -infinity alone. Errors: ShapeError for a scalar.
+    Source: `tflite/kernels/internal/reference/log_softmax.h`, LogSoftmax.
+    """
+    _check_has_axis("LOG_SOFTMAX", x)
+    with np.errstate(all="ignore"):
+        largest = x.max(axis=-1, keepdims=True, initial=np.finfo(F).min)
+        shifted = x - largest
+        return shifted - logf(_sum_of_rows(expf(shifted)))
+
+
+def l2_normalization_float(x: Array) -> Array:
+    """output = x / max(sqrt(sum of x^2), 10^-6), along the last axis.
+
+    x: float32, at least one dimension; the result has its shape. The sum runs in order, in float32. A row
+    with NaN gives NaN. Errors: ShapeError for a scalar.
+    Source: `tflite/kernels/internal/reference/l2normalization.h`, L2Normalization.
+    """
+    _check_has_axis("L2_NORMALIZATION", x)
+    with np.errstate(all="ignore"):
+        norm = np.sqrt(_sum_of_rows(x * x))
+        return x / np.where(norm < F(1e-6), F(1e-6), norm)
 
 
 def sequential_sum(terms: Array) -> Array:
@@ -146,6 +200,17 @@ def _bound(x: Array, lower: np.float32, upper: np.float32, out: Array | None = N
         return np.clip(x, lower, upper, out=out)
     bounded: Array = np.maximum(lower, x, out=out)  # of equal ones the second, on x86
     return np.minimum(upper, bounded, out=bounded)
+
+
+def _check_has_axis(operator: str, x: Array) -> None:
+    if not x.ndim:
+        raise ShapeError(f"{operator}: a scalar found, expected at least one dimension")
+
+
+def _sum_of_rows(terms: Array) -> Array:
+    """The ordered sums along the last axis, which keeps size 1."""
+    *rows, size = terms.shape
+    return sequential_sum(terms.reshape(math.prod(rows), size).T).reshape(*rows, 1)
 
 
 def _store(x: Array, out: Array | None) -> Array:
@@ -188,6 +253,34 @@ def softmax_op(call: Call) -> list[Array]:
     return [softmax_float(call.float_array(0), call.options["beta"])]
 
 
+def leaky_relu_op(call: Call) -> list[Array]:
+    """LEAKY_RELU: inputs (x), option alpha."""
+    return [leaky_relu_float(call.float_array(0), call.options["alpha"])]
+
+
+def elu_op(call: Call) -> list[Array]:
+    """ELU: inputs (x)."""
+    return [elu_float(call.float_array(0))]
+
+
+def hard_swish_op(call: Call) -> list[Array]:
+    """HARD_SWISH: inputs (x)."""
+    return [hard_swish_float(call.float_array(0))]
+
+
+def log_softmax_op(call: Call) -> list[Array]:
+    """LOG_SOFTMAX: inputs (x)."""
+    return [log_softmax_float(call.float_array(0))]
+
+
+def l2_normalization_op(call: Call) -> list[Array]:
+    """L2_NORMALIZATION: inputs (x); it has an option for an activation, which has to be NONE."""
+    activation = call.options["fused_activation_function"]
+    if activation != "NONE":
+        raise UnsupportedError(f"L2_NORMALIZATION: fused activation {activation} found, expected NONE")
+    return [l2_normalization_float(call.float_array(0))]
+
+
 FLOAT: dict[str, Kernel] = {
     "RELU": relu_op,
     "RELU6": relu6_op,
@@ -195,4 +288,9 @@ FLOAT: dict[str, Kernel] = {
     "LOGISTIC": logistic_op,
     "TANH": tanh_op,
     "SOFTMAX": softmax_op,
+    "LEAKY_RELU": leaky_relu_op,
+    "ELU": elu_op,
+    "HARD_SWISH": hard_swish_op,
+    "LOG_SOFTMAX": log_softmax_op,
+    "L2_NORMALIZATION": l2_normalization_op,
 }

@@ -1,4 +1,4 @@
-"""QUANTIZE and DEQUANTIZE: between real numbers and the integers that stand for them."""
+"""QUANTIZE and DEQUANTIZE, between reals and the integers that stand for them; CAST, between types."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ Array = npt.NDArray[Any]
 
 INTEGERS = (np.int8, np.uint8, np.int16)
 """The dtypes that real numbers are quantized to."""
+
+CASTS = (
+    "float32", "float16", "float64", "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
+    "complex64",
+)  # fmt: skip
+"""The dtypes that CAST converts between."""
 
 
 def quantize_float(x: Array, quantization: Quantization, dtype: npt.DTypeLike = np.int8) -> Array:
@@ -51,6 +57,38 @@ def dequantize_float(q: Array, quantization: Quantization | None = None) -> Arra
         return dequantize(q, quantization)
 
 
+def cast(x: Array, dtype: npt.DTypeLike) -> Array:
+    """output = x as another type, without any scale. Any shape.
+
+    Real to integer drops the fraction and saturates; NaN becomes the largest integer. Integer to integer
+    keeps the low bits. To float16 everything goes through float32. To bool: whether it is not zero (NaN is
+    not). A complex number loses its imaginary part. Errors: UnsupportedError for a type that is not in CASTS.
+    Source: `tflite/kernels/cast.cc`, copyToTensor; `internal/quantization_util.h`, SafeCast.
+    """
+    wanted = np.dtype(dtype)
+    for kind in (x.dtype, wanted):
+        if kind.name not in CASTS:
+            raise UnsupportedError(
+                f"CAST: {x.dtype} to {wanted} found, expected both to be of {', '.join(CASTS)}"
+            )
+    if x.dtype.kind == "c" and wanted.kind != "c":
+        x = x.real
+    if x.dtype.kind == "f" and wanted.kind in "iu":
+        return _saturate(x, wanted)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if wanted == np.float16:
+            x = x.astype(np.float32)
+        return x.astype(wanted)
+
+
+def _saturate(x: Array, dtype: np.dtype[Any]) -> Array:
+    limits = np.iinfo(dtype)
+    wide = x.astype(np.float64)
+    fits = (wide >= limits.min) & (wide < limits.max + 1)  # a Python integer, and a power of two as a float
+    whole = np.where(fits, wide, 0).astype(dtype)
+    return np.where(fits, whole, np.where(wide < limits.min, limits.min, limits.max).astype(dtype))
+
+
 # --- for the registry -----------------------------------------------------------------------------
 
 
@@ -69,4 +107,12 @@ def dequantize_op(call: Call) -> list[Array]:
     return [call.remember("reals", lambda: dequantize_float(call.array(0), quantization), position=0)]
 
 
-FLOAT: dict[str, Kernel] = {"QUANTIZE": quantize_op, "DEQUANTIZE": dequantize_op}
+def cast_op(call: Call) -> list[Array]:
+    """CAST: inputs (x); the output tensor's type counts, not the options."""
+    output = call.output_tensors[0]
+    if output.dtype is None:
+        raise UnsupportedError(f"CAST: output '{output.name}' of type {output.type} found, expected {CASTS}")
+    return [cast(call.array(0), output.dtype)]
+
+
+FLOAT: dict[str, Kernel] = {"QUANTIZE": quantize_op, "DEQUANTIZE": dequantize_op, "CAST": cast_op}

@@ -1,4 +1,7 @@
-"""ADD, SUB and MUL of two arrays of real numbers or plain integers, broadcast as in NumPy."""
+"""Arithmetic on two arrays of real numbers or plain integers, broadcast as in NumPy: ADD, MAXIMUM, PRELU, ...
+
+Integers here stand for themselves: they have no scale.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import ShapeError, UnsupportedError
+from ptq.errors import InputError, ShapeError, UnsupportedError
 from ptq.kernels.activation import BOUNDS, clamp_float
 from ptq.kernels.call import Call, Kernel
-from ptq.shapes.common import broadcast_shapes
+from ptq.kernels.operands import check_broadcast, check_same_dtype, typed
 
 Array = npt.NDArray[Any]
-
-MAXIMUM_RANK = 6
-"""How many dimensions TensorFlow Lite can broadcast over."""
 
 
 def add_float(a: Array, b: Array, activation: str = "NONE") -> Array:
@@ -43,8 +43,16 @@ def mul_float(a: Array, b: Array, activation: str = "NONE") -> Array:
     return _float(np.multiply, a, b, activation)
 
 
+def div_float(a: Array, b: Array, activation: str = "NONE") -> Array:
+    """output = activation(a / b). Otherwise as `add_float`: 1 / 0 becomes FLT_MAX, 0 / 0 is NaN.
+
+    Source: `reference/div.h`, Div and BroadcastDivSlow.
+    """
+    return _float(np.divide, a, b, activation)
+
+
 def add_int(a: Array, b: Array, activation: str = "NONE") -> Array:
-    """output = activation(a + b) on int32 or int64 that stand for themselves; a sum that overflows wraps.
+    """output = activation(a + b) on int16, int32 or int64; a sum that overflows wraps.
 
     Source: `reference/add.h`, Add (where the overflow is left to the compiler).
     """
@@ -61,9 +69,62 @@ def mul_int(a: Array, b: Array, activation: str = "NONE") -> Array:
     return _int(np.multiply, a, b, activation)
 
 
+def div_int(a: Array, b: Array, activation: str = "NONE") -> Array:
+    """output = activation(a / b), rounded toward zero. int32; -2^31 / -1 becomes 2^31 - 1.
+
+    (C leaves that quotient undefined; the wheels for x86-64 give this one.) Errors: InputError where b
+    holds a zero, even if a is empty. Source: `tflite/kernels/div.cc`, CheckNonZero; `reference/div.h`, Div.
+    """
+    if not b.all():
+        raise InputError("DIV: a zero found among the integer divisors, expected none; mask it out before")
+    return _int(_quotient, a, b, activation)
+
+
+def maximum(a: Array, b: Array) -> Array:
+    """output = a if a > b else b: the second operand where both are equal or one is NaN.
+
+    Any real dtype, shapes that broadcast. Source: `tflite/kernels/maximum_minimum.cc`, MaximumOp.
+    """
+    _check(a, b)
+    return np.where(a > b, a, b)
+
+
+def minimum(a: Array, b: Array) -> Array:
+    """output = a if a < b else b. Otherwise as `maximum`; same file, MinimumOp."""
+    _check(a, b)
+    return np.where(a < b, a, b)
+
+
+def squared_difference(a: Array, b: Array) -> Array:
+    """output = (a - b)^2, without bounds: infinity stays. float32, or int32 that wraps.
+
+    Source: `tflite/kernels/squared_difference.cc`, SquaredDifference.
+    """
+    _check(a, b)
+    with np.errstate(all="ignore"):
+        difference = a - b
+        return np.asarray(difference * difference)
+
+
+def prelu_float(x: Array, alpha: Array) -> Array:
+    """output = x if x >= 0 else alpha * x, with the slopes broadcast to the shape of x. float32.
+
+    Errors: ShapeError if the slopes have more elements along a dimension than x.
+    Source: `tflite/kernels/activations.cc`, ApplyPrelu and PreluPrepare.
+    """
+    _check(x, alpha)
+    with np.errstate(all="ignore"):
+        result = np.where(x >= 0, x, x * alpha)
+    if result.shape != x.shape:
+        raise ShapeError(
+            f"PRELU: slopes of shape {alpha.shape} found, expected them to broadcast to {x.shape}"
+        )
+    return result
+
+
 def _float(combine: Callable[[Array, Array], Array], a: Array, b: Array, activation: str) -> Array:
     _check(a, b)
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         result = np.asarray(combine(a, b))
     # clamp
     return clamp_float(result, activation, out=result)
@@ -84,37 +145,46 @@ def _int(combine: Callable[[Array, Array], Array], a: Array, b: Array, activatio
     return result
 
 
+def _quotient(a: Array, b: Array) -> Array:
+    size = np.abs(a.astype(np.int64)) // np.abs(b.astype(np.int64))
+    signed = np.where((a < 0) == (b < 0), size, -size)
+    quotient: Array = np.minimum(signed, np.iinfo(a.dtype).max).astype(a.dtype)
+    return quotient
+
+
 def _check(a: Array, b: Array) -> None:
-    if a.dtype != b.dtype:
-        raise UnsupportedError(f"operands of {a.dtype} and {b.dtype} found, expected the same dtype")
-    if broadcast_shapes(a.shape, b.shape) is None:
-        raise ShapeError(f"shapes {a.shape} and {b.shape} found, expected shapes that broadcast")
-    if a.shape != b.shape and max(a.ndim, b.ndim) > MAXIMUM_RANK:
-        raise ShapeError(
-            f"shapes {a.shape} and {b.shape} found, expected at most {MAXIMUM_RANK} dimensions to broadcast"
-        )
+    check_same_dtype(a, b)
+    check_broadcast(a, b)
 
 
 # --- for the registry -----------------------------------------------------------------------------
 
-Binary = Callable[[Array, Array, str], Array]
+ORDERED = ("float32", "float16", "int8", "uint8", "int16", "int32", "int64")
+"""The dtypes that MAXIMUM and MINIMUM compare."""
 
 
-def _operator(on_float: Binary, on_int: Binary) -> Kernel:
+def _fused(
+    on_float: Callable[[Array, Array, str], Array], on_int: Callable[[Array, Array, str], Array], *names: str
+) -> Kernel:
     def kernel(call: Call) -> list[Array]:
-        a, b = call.array(0), call.array(1)
-        if a.dtype not in (np.float32, np.int32, np.int64):
-            raise UnsupportedError(
-                f"{call.operator.type}: dtype {a.dtype} found, expected float32, int32 or int64"
-            )
+        a = typed(call, 0, "float32", *names)
         chosen = on_float if a.dtype == np.float32 else on_int
-        return [chosen(a, b, call.options["fused_activation_function"])]
+        return [chosen(a, call.array(1), call.options["fused_activation_function"])]
 
     return kernel
 
 
+def _plain(function: Callable[[Array, Array], Array], *names: str) -> Kernel:
+    return lambda call: [function(typed(call, 0, *names), call.array(1))]
+
+
 FLOAT: dict[str, Kernel] = {
-    "ADD": _operator(add_float, add_int),
-    "SUB": _operator(sub_float, sub_int),
-    "MUL": _operator(mul_float, mul_int),
+    "ADD": _fused(add_float, add_int, "int16", "int32", "int64"),
+    "SUB": _fused(sub_float, sub_int, "int32", "int64"),
+    "MUL": _fused(mul_float, mul_int, "int16", "int32", "int64"),
+    "DIV": _fused(div_float, div_int, "int32"),
+    "MAXIMUM": _plain(maximum, *ORDERED),
+    "MINIMUM": _plain(minimum, *ORDERED),
+    "SQUARED_DIFFERENCE": _plain(squared_difference, "float32", "int32"),
+    "PRELU": _plain(prelu_float, "float32"),
 }

@@ -1,21 +1,20 @@
-"""Pools and MEAN: reductions over windows and axes, with the reference's order of summation.
+"""Pools: reductions over windows, with the reference's order of summation.
 
 Images are [batch, height, width, channels]; sizes and strides are (vertical, horizontal).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import ShapeError, UnsupportedError
+from ptq.errors import ShapeError
 from ptq.kernels.activation import clamp_float, sequential_sum
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.padding import Window, window
-from ptq.shapes.common import resolve_axes
 
 Array = npt.NDArray[Any]
 Pair = tuple[int, int]
@@ -63,30 +62,6 @@ def max_pool2d_float(
         return max_pool2d_float(without, filter_size, stride, padding, activation)
     # clamp
     return clamp_float(largest, activation, out=largest)
-
-
-def mean_float(x: Array, axes: int | Sequence[int], keep_dims: bool = False) -> Array:
-    """output = sum over the axes / number of elements summed.                                     (Q18)
-
-    x: float32, any shape; axes may count from the end. The sum starts at 0 and runs in the order of memory,
-    in float32; the mean of no elements is NaN. Errors: ShapeError for an axis that x does not have.
-    Source: `tflite/kernels/internal/reference/reduce.h`, Mean.
-    """
-    wanted = [axes] if isinstance(axes, int) else list(axes)
-    resolved = resolve_axes(wanted, x.ndim) if x.ndim else ()
-    if resolved is None:
-        raise ShapeError(f"MEAN: axes {wanted} found, expected axes of an array of shape {x.shape}")
-    kept = [axis for axis in range(x.ndim) if axis not in resolved]
-    count = int(np.prod([x.shape[axis] for axis in resolved], dtype=np.int64))
-    shape = tuple(x.shape[axis] for axis in kept)
-    if keep_dims:
-        shape = tuple(1 if axis in resolved else size for axis, size in enumerate(x.shape))
-    if not x.size:
-        return np.full(shape, np.nan, F)
-    # accumulate
-    total = sequential_sum(np.transpose(x, (*resolved, *kept)).reshape(count, -1))
-    # rescale
-    return (total / F(count)).reshape(shape)
 
 
 def _windows(x: Array, filter_size: Pair, stride: Pair, padding: str) -> tuple[Window, Window]:
@@ -163,14 +138,6 @@ def max_pool2d_op(call: Call) -> list[Array]:
     return [max_pool2d_float(call.float_array(0), *_pool_options(call))]
 
 
-def mean_op(call: Call) -> list[Array]:
-    """MEAN: inputs (x, axes), option keep_dims."""
-    axes = call.array(1)
-    if not np.issubdtype(axes.dtype, np.integer):
-        raise UnsupportedError(f"MEAN: axes of dtype {axes.dtype} found, expected int32")
-    return [mean_float(call.float_array(0), axes.ravel().tolist(), call.options["keep_dims"])]
-
-
 def _pool_options(call: Call) -> tuple[Pair, Pair, str, str]:
     options = call.options
     size = (options["filter_height"], options["filter_width"])
@@ -181,5 +148,4 @@ def _pool_options(call: Call) -> tuple[Pair, Pair, str, str]:
 FLOAT: dict[str, Kernel] = {
     "AVERAGE_POOL_2D": average_pool2d_op,
     "MAX_POOL_2D": max_pool2d_op,
-    "MEAN": mean_op,
 }
