@@ -20,7 +20,9 @@ LAYERS = """
     kernels.pool kernels.operands kernels.unary kernels.elementwise kernels.logic kernels.reduce
     kernels.movement
     kernels.slicing kernels.filling kernels.embedding kernels.resize kernels.convert
-    kernels.control kernels.variables kernels
+    kernels.control kernels.variables
+    kernels.integer.parameters kernels.integer
+    kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format
     executor interpreter

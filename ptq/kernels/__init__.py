@@ -34,6 +34,7 @@ from ptq.kernels import (
     variables,
 )
 from ptq.kernels.call import Array, Call, Kernel
+from ptq.kernels.integer import INTEGER
 from ptq.operators import WEIGHT_INPUTS
 
 FLOAT: dict[str, Kernel] = {
@@ -106,12 +107,12 @@ def find(operator: Operator, tensors: list[Tensor | None]) -> Kernel:
     """The kernel for an operator on such tensors; UnsupportedError if ptq has none."""
     name = operator.custom_code or operator.type
     kind = arithmetic(operator, tensors)
-    if kind == "integer":
+    kernel = {"hybrid": HYBRID, "integer": INTEGER}.get(kind, FLOAT).get(operator.type)
+    if kernel is None and kind == "integer":
         raise UnsupportedError(
-            f"operator {name}: quantized activations found; ptq runs float and hybrid models, "
-            "expected float activations; run this file in LiteRT"
+            f"operator {name}: quantized activations found, for which ptq has no kernel of this operator; "
+            f"expected one of {', '.join(sorted(INTEGER))}"
         )
-    kernel = (HYBRID if kind == "hybrid" else FLOAT).get(operator.type)
     if kernel is None:
         raise UnsupportedError(
             f"operator {name}: ptq has no kernel for it; it is kept in files, but cannot be run; "
