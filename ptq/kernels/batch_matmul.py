@@ -66,7 +66,7 @@ def batch_matmul_hybrid(
     numerics: Numerics = LITERT_REFERENCE,
     prepared: RightMatrices | None = None,
 ) -> Array:
-    """output[..., m, n] = acc[m, n] * (scale[m] * rhs_scale[n])
+    """output[..., m, n] = acc[m, n] * (scale[m] * rhs_scale[n])                                    (Q24)
 
     with acc[m, n] = sum_k q[m, k] * rhs[k, n] - zero_point[m] * sum_k rhs[k, n].
     lhs: float32; each of its rows is quantized by itself to q. rhs: int8, zero point 0. rhs_scale: float32

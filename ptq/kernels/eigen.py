@@ -39,7 +39,7 @@ _EXP_ODD = [F(c) for c in (8.33471305668354034423828125e-3, 0.166668772697448730
 
 
 def eigen_tanh(x: Array) -> Array:
-    """tanh x as a quotient of polynomials: x + x^3 P(x^2) over Q(x^2), with x clamped to +-7.9.
+    """tanh x = (x + x^3 P(x^2)) / Q(x^2), a quotient of polynomials, with x clamped to +-7.9.     (Q31)
 
     x: float32, any shape. Source: Eigen, `GenericPacketMathFunctions.h`, ptanh_float.
     """
@@ -52,7 +52,7 @@ def eigen_tanh(x: Array) -> Array:
 
 
 def eigen_logistic(x: Array, single: Array | None = None) -> Array:
-    """1 / (1 + e^-x), computed as e^x / (1 + e^x), with e^x = (2^m e^r)^2 for x / 2 = m ln 2 + r.
+    """1 / (1 + e^-x), computed as e^x / (1 + e^x), with e^x = (2^m e^r)^2 for x / 2 = m ln 2 + r. (Q32)
 
     x: float32, any shape. single: bool, as x, the elements that are not part of a packet: see
     `outside_packets`; None if there are none, as where all sizes are multiples of 4.

@@ -50,7 +50,7 @@ def embedding_lookup_float(indices: Array, table: Array) -> Array:
 
 
 def embedding_lookup_hybrid(indices: Array, table: Array, scale: Array) -> Array:
-    """output[i] = scale[indices[i]] * table[indices[i]], the rows of an int8 table as float32.
+    """output[i] = scale[indices[i]] * table[indices[i]], the rows of an int8 table as float32.      (Q23)
 
     indices: int32 [count]. table: int8 [rows, ...]. scale: float32 [1], or [rows] with a scale for each row.
     Errors: InputError for an index that is no row, ShapeError for another number of scales.

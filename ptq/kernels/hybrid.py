@@ -1,7 +1,7 @@
 """The product at the heart of a hybrid kernel: quantized rows times int8 weights, exact, then rescaled.
 
     accumulator[b, o] = sum_k weights[o, k] * (q[b, k] - zero_point[b])        an integer, exact
-    product[b, o]     = float32(accumulator) * (scale[b] * weights_scale[o])   rounded twice
+    product[b, o]     = float32(accumulator) * (scale[b] * weights_scale[o])   rounded twice     (Q6)
 
 FULLY_CONNECTED, the recurrent operators and SVDF all end in this product; they differ in what surrounds it.
 """

@@ -1,7 +1,7 @@
 """How the vector code of the recurrent operators and of SVDF adds floats: in four lanes at once.
 
 A register of four floats takes the terms 0, 4, 8, ... into its lane 0, the terms 1, 5, 9, ... into lane 1 and
-so on; then the lanes are added, and after them, one by one, the terms that filled no register:
+so on; then the lanes are added, and after them, one by one, the terms that filled no register (Q30):
 
     lane_j = t_j + t_(4+j) + t_(8+j) + ...          total = ((lane_0 + lane_1) + lane_2) + lane_3
 

@@ -1,6 +1,6 @@
 """The LSTM: one layer over time, and the operators that run one or two such layers.
 
-For each time step, with x the input, h the output before and c the cell state before:
+For each time step, with x the input, h the output before and c the cell state before              (Q27):
 
     i = sigmoid(W_i x + R_i h + p_i * c + b_i)     input gate; with CIFG there is none, and i = 1 - f
     f = sigmoid(W_f x + R_f h + p_f * c + b_f)     forget gate
@@ -248,7 +248,7 @@ def _activated_state(layer: LstmLayer, c: Array, candidate: Array, numerics: Num
 
 
 def normalize(x: Array) -> Array:
-    """(x - mean) / sqrt(variance + 1e-8) along the last axis; the sums run in order, in float32.
+    """(x - mean) / sqrt(variance + 1e-8) along the last axis; the sums run in order, in float32.  (Q28)
 
     Source: `tflite/kernels/internal/reference/portable_tensor_utils.cc`, PortableMeanStddevNormalization.
     """

@@ -1,6 +1,6 @@
 """RNN and UNIDIRECTIONAL_SEQUENCE_RNN: an output that is also an input of the next step.
 
-    y[t] = activation(bias + W x[t] + A a[t] + R y[t-1])
+    y[t] = activation(bias + W x[t] + A a[t] + R y[t-1])                                            (Q26)
 
 y[-1] is the hidden state, which the operator keeps between invocations; a is an auxiliary input, which only
 BIDIRECTIONAL_SEQUENCE_RNN has. The terms are added in this order. Hybrid kernels quantize x[t] and y[t-1]

@@ -1,6 +1,6 @@
 """SVDF: a dense layer over time, factored into a filter over the inputs and a filter over the past.
 
-Each of F = units * rank filters keeps the last M of its feature values:
+Each of F = units * rank filters keeps the last M of its feature values                          (Q29):
 
     feature[b, f] = sum_i weights_feature[f, i] * x[b, i]
     state[b, f]   = (state[b, f] without its oldest value, feature[b, f])

@@ -34,7 +34,7 @@ def transpose_conv_float(
     activation: str = "NONE",
     numerics: Numerics = LITERT_REFERENCE,
 ) -> Array:
-    """output[n, y', x', o] = activation(bias[o] + sum_{y,x,c} input[n, y, x, c] * weights[o, i, j, c])
+    """output[n, y', x', o] = activation(bias[o] + sum_{y,x,c} input[n, y, x, c] * weights[o, i, j, c])  (Q25)
 
     with i = y' + before - y * stride and j likewise, where they lie inside the kernel. output_shape: four
     integers. All other arrays float32. With ordered float sums the products are added over y, x, c as the

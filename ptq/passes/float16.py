@@ -1,8 +1,8 @@
 """Weights as float16: half the size, the arithmetic unchanged, and no hybrid kernel needed.
 
 Every float constant that an operator reads is stored as float16, whatever its size, biases and scalars
-included; a DEQUANTIZE for each, before all other operators, makes it float32 again. Rounding is to nearest
-even, and numbers beyond +-65504, infinities too, become +-65504; NaN stays NaN.
+included; a DEQUANTIZE for each, before all other operators, makes it float32 again (Q33). Rounding is to
+nearest even, and numbers beyond +-65504, infinities too, become +-65504; NaN stays NaN.
 Source: `tflite/converter/transforms/prepare_quantize_dynamic_range.cc`, convertToFloat16Constant. Unlike it,
 ptq never touches variables, which it stores as constants too, so that recurrent layers forget their state.
 """
