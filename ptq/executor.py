@@ -246,7 +246,7 @@ class Executor:
         program = self._program
         call = Call(
             operator, tensors, inputs, outputs, program.numerics, self._memory[position],
-            program.subgraph, program.shared,
+            program.subgraph, program.shared, intermediates=self._intermediates(position, operator),
         )  # fmt: skip
         results = kernels.evaluate(call, where)
         for index, result in zip(operator.outputs, results, strict=True):
@@ -268,6 +268,15 @@ class Executor:
 
     def _where(self, position: int) -> str:
         return f"{self._prefix}operator {position} ({self.graph.operators[position].type})"
+
+    def _intermediates(self, position: int, operator: Operator) -> list[Tensor]:
+        """The tensors that tell a quantized LSTM its inner scales."""
+        indices = [int(i) for i in operator.extra.get("intermediates", ())]
+        wrong = [i for i in indices if not 0 <= i < len(self.graph.tensors)]
+        if wrong:
+            count = len(self.graph.tensors)
+            raise GraphError(f"{self._where(position)}: intermediate {wrong[0]} found, the graph has {count}")
+        return [self.graph.tensors[i] for i in indices]
 
     def _tensor(self, index: int) -> Tensor | None:
         return None if index == ABSENT else self.graph.tensors[index]

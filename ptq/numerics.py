@@ -24,6 +24,11 @@ class Numerics:
         BLAS, "ordered" adds as the reference does: one after the other in CONV_2D and FULLY_CONNECTED, in
         four lanes in RNN and SVDF. (For LSTM the reference, too, leaves the order to a library.)
 
+    integer_kernels: whose integer kernels are meant where the two libraries have different ones, "lite"
+        (TensorFlow Lite) or "micro" (TensorFlow Lite for Microcontrollers). LOGISTIC and TANH on int8 are
+        tables filled by float arithmetic in lite, fixed-point polynomials in micro; LSTM is the other way
+        round, and rounds its products differently; SOFTMAX on int16 reads tables made of doubles or floats.
+
     upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
         can have meant: "refuse" raises UnsupportedError, which names the defect and the way round it;
         "reproduce" computes what TensorFlow Lite computes (and refuses still where that is a crash or
@@ -33,9 +38,10 @@ class Numerics:
     float sums; LITERT_REFERENCE_ORDERED is so in everything but float LSTM, at the reference's own speed.
     Both refuse where the reference is defective: `dataclasses.replace(LITERT_REFERENCE,
     upstream_defects="reproduce")` follows it even there. PORTABLE is what the C++ source says, but for those
-    defects: there it is what the source was meant to say. XNNPACK and TFLITE_MICRO choose the rounding of
-    integers. They have no hybrid kernels of this form (XNNPACK quantizes every input asymmetrically, micro
-    none at all): with them ptq's hybrid kernels follow the portable source.
+    defects: there it is what the source was meant to say. XNNPACK and TFLITE_MICRO choose how integers are
+    rounded, and whose kernels run where micro has its own. They have no hybrid kernels of this form (XNNPACK
+    quantizes every input asymmetrically, micro none at all): with them ptq's hybrid kernels follow the
+    portable source.
     """
 
     name: str
@@ -43,6 +49,7 @@ class Numerics:
     dynamic_range: Literal["simd", "portable"] = "simd"
     row_sums: Literal["wrapping", "exact"] = "wrapping"
     float_sums: Literal["blas", "ordered"] = "blas"
+    integer_kernels: Literal["lite", "micro"] = "lite"
     upstream_defects: Literal["refuse", "reproduce", "intended"] = "refuse"
 
 
@@ -50,4 +57,4 @@ LITERT_REFERENCE = Numerics("LITERT_REFERENCE")
 LITERT_REFERENCE_ORDERED = Numerics("LITERT_REFERENCE_ORDERED", float_sums="ordered")
 PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact", upstream_defects="intended")
 XNNPACK = replace(PORTABLE, name="XNNPACK", rounding="single")
-TFLITE_MICRO = replace(PORTABLE, name="TFLITE_MICRO")
+TFLITE_MICRO = replace(PORTABLE, name="TFLITE_MICRO", integer_kernels="micro")

@@ -48,10 +48,11 @@ class Call:
     """One evaluation of one operator.
 
     tensors, inputs: the input tensors and their values; None for an optional input that is absent.
-    output_tensors: the tensors that are written. memory: what is kept from call to call, for work that
-    depends on constants alone. subgraph: another subgraph of the model by its number, with its states at
-    their initial values. shared: what all operators of the model share. new_states: what `keep_state` was
-    given, by input position.
+    output_tensors: the tensors that are written. intermediates: tensors that are neither read nor written;
+    their scales say how a quantized LSTM computes inside. memory: what is kept from call to call, for work
+    that depends on constants alone. subgraph: another subgraph of the model by its number, with its states
+    at their initial values. shared: what all operators of the model share. new_states: what `keep_state`
+    was given, by input position.
     """
 
     operator: Operator
@@ -63,6 +64,7 @@ class Call:
     subgraph: Callable[[int], Subgraph] = field(default=_no_subgraphs)
     shared: Shared = field(default_factory=Shared)
     new_states: dict[int, Array] = field(default_factory=dict)
+    intermediates: list[Tensor] = field(default_factory=list)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -82,12 +84,17 @@ class Call:
 
     def float_array(self, position: int) -> Array:
         """The value of a mandatory input that must be float32; UnsupportedError if it is of another type."""
+        return self.typed_array(position, np.float32)
+
+    def typed_array(self, position: int, dtype: npt.DTypeLike) -> Array:
+        """The value of a mandatory input that must have this dtype; UnsupportedError if it has another."""
         value = self.array(position)
-        if value.dtype != np.float32:
+        if value.dtype != dtype:
             tensor = self.tensors[position]
             raise UnsupportedError(
                 f"{self.operator.type}: input {position} ('{tensor.name if tensor else ''}') of dtype "
-                f"{value.dtype} found, expected float32; ptq has no kernel for this combination of types"
+                f"{value.dtype} found, expected {np.dtype(dtype)}; ptq has no kernel for this combination of "
+                "types"
             )
         return value
 
@@ -95,22 +102,22 @@ class Call:
         """The same for an optional input, such as a bias; None if it is absent."""
         return None if self.optional(position) is None else self.float_array(position)
 
-    def state(self, position: int) -> Array:
-        """The value of a float32 state, which outlives the call; GraphError if the tensor is no variable."""
+    def state(self, position: int, dtype: npt.DTypeLike = np.float32) -> Array:
+        """The value of a state, which outlives the call; GraphError if the tensor is no variable."""
         tensor = self.tensors[position]
         if tensor is None or not tensor.is_variable:
             raise GraphError(
                 f"{self.operator.type}: input {position} ('{tensor.name if tensor else ''}') is no variable; "
                 "expected a tensor marked is_variable, which keeps the state between invocations"
             )
-        return self.float_array(position)
+        return self.typed_array(position, dtype)
 
     def keep_state(self, position: int, value: Array) -> None:
         """Store a state's new value, for the operators that follow and for the next invocation.
 
         ShapeError unless it has the state's shape. What was read before keeps the old value.
         """
-        old = self.state(position)
+        old = self.state(position, self.array(position).dtype)
         if value.shape != old.shape:
             raise ShapeError(
                 f"{self.operator.type}: state of shape {old.shape} found at input {position}, "
