@@ -395,7 +395,7 @@ def test_a_union_tag_without_a_table_stands_for_the_defaults():
         (Operator("CUSTOM", [], [], custom_code=5), "OperatorCode.custom_code: 5"),
         (Operator("CUSTOM", [], [], custom_code="\ud800"), "OperatorCode.custom_code"),
         (Operator("ABS", [], [], extra={"custom_options": "text"}), "Operator.custom_options"),
-        (Operator("ABS", [], [], {"x": 1}), "ABS has options but no options_type"),
+        (Operator("UNIQUE", [], [], {"x": 1}), "UNIQUE has options but no options_type"),
         (Operator("ABS", [], [], {}, "NoOptions"), "no table of options 'NoOptions'"),
         (Operator("ABS", [], [], extra={"colour": 1}), "Operator has no field 'colour'"),
         (Operator("ABS", [], [], version=2**40), "OperatorCode.version"),
