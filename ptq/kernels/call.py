@@ -145,6 +145,10 @@ class Call:
         tensor = self.tensors[position]
         if tensor is None or not tensor.is_constant:
             return compute()
+        return self.once(key, compute)
+
+    def once(self, key: str, compute: Callable[[], Memory]) -> Memory:
+        """`compute()`, done once for the operator: for what follows from scales and options alone."""
         if key not in self.memory:
             self.memory[key] = compute()
         value: Memory = self.memory[key]

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import GraphError
-from ptq.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from ptq.errors import GraphError, QuantizationError
+from ptq.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, round_half_away
 from ptq.graph import Quantization, Tensor
 from ptq.kernels.call import Call
+from ptq.kernels.libm import logf
 from ptq.numerics import Numerics
 from ptq.quantizer import calculate_activation_range_quantized
 
@@ -67,6 +68,30 @@ def activation_bounds(call: Call) -> tuple[int, int]:
 def one_scale(quantization: Quantization) -> tuple[np.float32, int]:
     """Scale and zero point of a tensor that has one of each."""
     return np.float32(quantization.scale[0]), int(quantization.zero_point[0])
+
+
+def expect_output(call: Call, scale: float, zero_point: int) -> None:
+    """QuantizationError unless the output has the scale (within 0.1 %) and zero point of the kernel."""
+    found_scale, found_zero_point = one_scale(output_quantization(call))
+    if abs(float(found_scale) / scale - 1) > 1e-3 or found_zero_point != zero_point:
+        raise QuantizationError(
+            f"{call.operator.type}: output '{call.output_tensors[0].name}' with scale {found_scale} and zero "
+            f"point {found_zero_point} found, expected {scale} and {zero_point}, in which the kernel writes; "
+            "convert the model again"
+        )
+
+
+def power_of_two(scale: float) -> int | None:
+    """n if the scale is 2^n within 0.07 %, else None; in float32.
+
+    Source: `tflite/kernels/internal/quantization_util.cc`, CheckedLog2.
+    """
+    if not scale > 0:
+        return None
+    logarithms = logf(np.array([scale, 2], np.float32))
+    exponent = logarithms[0] * (np.float32(1) / logarithms[1])
+    nearest = round_half_away(exponent)
+    return int(nearest) if abs(exponent - nearest) < np.float32(1e-3) else None
 
 
 def _quantization(call: Call, tensor: Tensor | None, position: int) -> Quantization:
