@@ -155,6 +155,31 @@ def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Array:
     return np.asarray((x + half - below_zero) >> exponent)
 
 
+def rounding_divide_by_pot_unchecked_spec(x: int, exponent: int, bits: int = 32) -> int:
+    """`rounding_divide_by_pot_spec` in a C integer of that size, with any exponent, as x86-64 computes it.
+
+    Source: gemmlowp fixedpoint.h, RoundingDivideByPOT, whose assertions release builds leave out.
+    """
+    mask = wrap_spec((1 << (exponent & 63)) - 1, bits)
+    remainder = wrap_spec(x & mask, bits)
+    threshold = (mask >> 1) + (1 if x < 0 else 0)
+    return (x >> (exponent & 31)) + (1 if remainder > threshold else 0)
+
+
+def rounding_divide_by_pot_unchecked(x: ArrayLike, exponent: ArrayLike, bits: int = 32) -> Array:
+    """`rounding_divide_by_pot` with any exponent, as x86-64 builds compute it.
+
+    From exponent `bits` on, and below zero, the mask of the bits that are dropped becomes -1, and a shift
+    counts modulo 32: the result is (x >> (exponent mod 32)) + (1 if x >= 0 else 0).
+    x: integers of `bits` bits (32 or 16); exponent: integers, -31 to 62, broadcast. Result: int64.
+    Source: gemmlowp fixedpoint.h, RoundingDivideByPOT, whose assertions release builds leave out.
+    """
+    x, exponent = np.asarray(x, dtype=np.int64), np.asarray(exponent, dtype=np.int64)
+    inside = (exponent >= 0) & (exponent < bits)
+    divided = rounding_divide_by_pot(x, np.where(inside, exponent, 0))
+    return np.where(inside, divided, (x >> (exponent & 31)) + (x >= 0))
+
+
 def quantize_multiplier_spec(real_multiplier: float, rounding: Rounding = "double") -> tuple[int, int]:
     """The pair (output_multiplier, output_shift): real_multiplier = multiplier * 2^(shift - 31).
 

@@ -129,6 +129,21 @@ def test_rounding_divide_by_pot(x, exponent):
     assert fp.rounding_divide_by_pot_spec(x, exponent) == expected
     assert fp.rounding_divide_by_pot(x, exponent) == expected
 
+@pytest.mark.parametrize("bits", [16, 32])
+def test_rounding_divide_by_pot_with_any_exponent(bits):
+    x = np.array([v for v in EDGES if -(2 ** (bits - 1)) <= v < 2 ** (bits - 1)])
+    for exponent in range(-31, 63):
+        spec = [fp.rounding_divide_by_pot_unchecked_spec(int(v), exponent, bits) for v in x]
+        assert fp.rounding_divide_by_pot_unchecked(x, exponent, bits).tolist() == spec
+        if 0 <= exponent < bits:
+            assert spec == [fp.rounding_divide_by_pot_spec(int(v), exponent) for v in x]
+
+
+def test_too_large_an_exponent_does_not_give_zero():
+    # seen in LiteRT: HARD_SWISH and ADD on int16 at a shift of 16 or more; DIV on int8 at 33
+    assert fp.rounding_divide_by_pot_unchecked([-5, 0, 5], 16, bits=16).tolist() == [-1, 1, 1]
+    assert fp.rounding_divide_by_pot_unchecked([0, 1000], 33).tolist() == [1, 501]
+
 
 # --- the rounding, doubling high product -----------------------------------------------------------------
 
