@@ -5,6 +5,7 @@ Source: `tflite/kernels/padding.h`, ComputeOutSize and ComputePaddingWithOffset.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,25 @@ def window(size: int, kernel: int, stride: int, dilation: int, padding: str) -> 
         )
     total = max((out - 1) * stride + extent - size, 0)
     return Window(out, total // 2, total - total // 2)
+
+
+def taps(length: int, size: int, stride: int, geometry: Window) -> Iterator[tuple[slice, slice]]:
+    """For each element of the window: the outputs that have it inside the image, and where it lies."""
+    earliest = geometry.before - (geometry.size - 1) * stride
+    for tap in range(max(earliest, 0), min(geometry.before + length, size)):
+        offset = tap - geometry.before
+        first = max(-(offset // stride), 0)
+        last = min((length - 1 - offset) // stride, geometry.size - 1)
+        if first <= last:
+            start = first * stride + offset
+            yield slice(first, last + 1), slice(start, last * stride + offset + 1, stride)
+
+
+def inside(length: int, size: int, stride: int, geometry: Window) -> Array:
+    """How many elements of each window lie inside the image, along one axis."""
+    start = np.arange(geometry.size) * stride - geometry.before
+    count: Array = np.minimum(start + size, length) - np.maximum(start, 0)
+    return count
 
 
 def pad_image(image: Array, vertical: Window, horizontal: Window, value: float = 0) -> Array:

@@ -5,7 +5,6 @@ Images are [batch, height, width, channels]; sizes and strides are (vertical, ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from ptq.errors import ShapeError
 from ptq.kernels.activation import clamp_float, sequential_sum
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.padding import Window, window
+from ptq.kernels.padding import Window, inside, taps, window
 
 Array = npt.NDArray[Any]
 Pair = tuple[int, int]
@@ -30,15 +29,15 @@ def average_pool2d_float(
     row by row, in float32. Errors: ShapeError if the window does not fit.
     Source: `tflite/kernels/internal/reference/pooling.h`, AveragePool.
     """
-    rows, columns = _windows(x, filter_size, stride, padding)
+    rows, columns = windows(x, filter_size, stride, padding)
     # accumulate
     few_windows = rows.size * columns.size < filter_size[0] * filter_size[1]
     add = _sum_window_by_window if few_windows else _sum_tap_by_tap
     with np.errstate(over="ignore", invalid="ignore"):
         total = add(x, filter_size, stride, rows, columns)
     # rescale
-    vertical = _elements(x.shape[1], filter_size[0], stride[0], rows)
-    horizontal = _elements(x.shape[2], filter_size[1], stride[1], columns)
+    vertical = inside(x.shape[1], filter_size[0], stride[0], rows)
+    horizontal = inside(x.shape[2], filter_size[1], stride[1], columns)
     total /= (vertical[:, None] * horizontal)[:, :, None].astype(F)
     # clamp
     return clamp_float(total, activation, out=total)
@@ -53,7 +52,7 @@ def max_pool2d_float(
     -FLT_MAX. Errors: ShapeError if the window does not fit.
     Source: `tflite/kernels/internal/reference/pooling.h`, MaxPool.
     """
-    rows, columns = _windows(x, filter_size, stride, padding)
+    rows, columns = windows(x, filter_size, stride, padding)
     # accumulate: the largest of each row of the window, then the largest of those
     largest = _maximum_along(x, 2, filter_size[1], stride[1], columns)
     largest = _maximum_along(largest, 1, filter_size[0], stride[0], rows)
@@ -64,7 +63,8 @@ def max_pool2d_float(
     return clamp_float(largest, activation, out=largest)
 
 
-def _windows(x: Array, filter_size: Pair, stride: Pair, padding: str) -> tuple[Window, Window]:
+def windows(x: Array, filter_size: Pair, stride: Pair, padding: str) -> tuple[Window, Window]:
+    """The vertical and the horizontal geometry; ShapeError if x is no batch of images."""
     if x.ndim != 4:
         raise ShapeError(f"pool: input of shape {x.shape} found, expected [batch, height, width, channels]")
     rows = window(x.shape[1], filter_size[0], stride[0], 1, padding)
@@ -75,8 +75,8 @@ def _windows(x: Array, filter_size: Pair, stride: Pair, padding: str) -> tuple[W
 def _sum_tap_by_tap(x: Array, size: Pair, stride: Pair, rows: Window, columns: Window) -> Array:
     """Add the first element of all windows at once, then the second, and so on."""
     total = np.zeros((x.shape[0], rows.size, columns.size, x.shape[3]), F)
-    for to_rows, from_rows in _taps(x.shape[1], size[0], stride[0], rows):
-        for to_columns, from_columns in _taps(x.shape[2], size[1], stride[1], columns):
+    for to_rows, from_rows in taps(x.shape[1], size[0], stride[0], rows):
+        for to_columns, from_columns in taps(x.shape[2], size[1], stride[1], columns):
             total[:, to_rows, to_columns] += x[:, from_rows, from_columns]
     return total
 
@@ -101,28 +101,10 @@ def _maximum_along(x: Array, axis: int, size: int, stride: int, geometry: Window
     shape = [*x.shape[:axis], geometry.size, *x.shape[axis + 1 :]]
     largest = np.full(shape, np.finfo(F).min, F)
     before = (slice(None),) * axis
-    for to, source in _taps(x.shape[axis], size, stride, geometry):
+    for to, source in taps(x.shape[axis], size, stride, geometry):
         # where both are equal, np.maximum gives its second operand
         np.maximum(x[(*before, source)], largest[(*before, to)], out=largest[(*before, to)])
     return largest
-
-
-def _taps(length: int, size: int, stride: int, geometry: Window) -> Iterator[tuple[slice, slice]]:
-    """For each element of the window: the outputs that have it inside the image, and where it lies."""
-    for tap in range(size):
-        offset = tap - geometry.before
-        first = max(-(offset // stride), 0)
-        last = min((length - 1 - offset) // stride, geometry.size - 1)
-        if first <= last:
-            start = first * stride + offset
-            yield slice(first, last + 1), slice(start, last * stride + offset + 1, stride)
-
-
-def _elements(length: int, size: int, stride: int, geometry: Window) -> Array:
-    """How many elements of each window lie inside the image, along one axis."""
-    start = np.arange(geometry.size) * stride - geometry.before
-    inside: Array = np.minimum(start + size, length) - np.maximum(start, 0)
-    return inside
 
 
 # --- for the registry -----------------------------------------------------------------------------
@@ -130,15 +112,16 @@ def _elements(length: int, size: int, stride: int, geometry: Window) -> Array:
 
 def average_pool2d_op(call: Call) -> list[Array]:
     """AVERAGE_POOL_2D: inputs (x)."""
-    return [average_pool2d_float(call.float_array(0), *_pool_options(call))]
+    return [average_pool2d_float(call.float_array(0), *pool_options(call))]
 
 
 def max_pool2d_op(call: Call) -> list[Array]:
     """MAX_POOL_2D: inputs (x)."""
-    return [max_pool2d_float(call.float_array(0), *_pool_options(call))]
+    return [max_pool2d_float(call.float_array(0), *pool_options(call))]
 
 
-def _pool_options(call: Call) -> tuple[Pair, Pair, str, str]:
+def pool_options(call: Call) -> tuple[Pair, Pair, str, str]:
+    """Filter size, strides, padding and activation."""
     options = call.options
     size = (options["filter_height"], options["filter_width"])
     stride = (options["stride_h"], options["stride_w"])
