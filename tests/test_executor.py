@@ -201,7 +201,7 @@ def test_call_once_runs_once_and_resource_variables_outlive_a_reset():
     [
         (lambda g: g.operators.pop(0), GraphError, "variable 0 is read before anything is assigned"),
         (lambda g: setattr(g.tensors[g.operators[2].outputs[0]], "shape", (3,)), UnsupportedError,
-         r"variable of shape \(2,\) found, expected \(3,\)"),
+         r"variable of shape \(2,\), output .* of shape \(3,\)"),
         (lambda g: setattr(g.tensors[g.operators[2].outputs[0]], "type", "INT32"), GraphError,
          "variable of float32 found, tensor .* expects INT32"),
         (lambda g: g.operators[2].inputs.__setitem__(0, g.inputs[0]), GraphError,
@@ -221,7 +221,7 @@ def test_variables_that_do_not_fit(change, error, message):
 def test_a_loop_that_swaps_is_refused_reproduced_or_computed_as_intended():
     graph = counting_loop(3, lambda b, x, y: [y, x], pair(), pair())
     inputs = ZERO, np.array([1, 2], np.float32), np.array([10, 20], np.float32)
-    with pytest.raises(UnsupportedError, match="passes input 1 on as output 2 found"):
+    with pytest.raises(UnsupportedError, match="input 1 passed on as output 2 found"):
         run(graph, *inputs)
     assert run(graph, *inputs, numerics=INTENDED) == [3, [10, 20], [1, 2]]
     assert run(graph, *inputs, numerics=REPRODUCED) == [3, [10, 20], [10, 20]]
@@ -239,7 +239,7 @@ def test_passing_on_is_right_upwards_and_where_a_value_stays():
 def test_passing_on_what_grows_is_refused(numerics):
     graph = counting_loop(3, lambda b, x, y: [y, b.concatenation([y, x], 0)], pair(), pair())
     one = np.ones(2, np.float32)
-    with pytest.raises(UnsupportedError, match=r"input 2, whose shape changes, .* reads freed memory"):
+    with pytest.raises(UnsupportedError, match=r"reads freed memory .* input 2, whose shape changes"):
         run(graph, ZERO, one, one, numerics=numerics)
     assert run(graph, ZERO, one, one, numerics=INTENDED) == [3, [1] * 6, [1] * 10]
 
@@ -249,7 +249,7 @@ def test_a_branch_that_returns_a_tensor_twice_is_refused_when_it_is_taken():
     otherwise = graph_of(lambda b, x: [x, b.relu(x)], pair(), name="else")
     graph = calling("IF", [CONDITION, pair()], [pair(), pair()], [then, otherwise])
     x = np.array([1, 3], np.float32)
-    with pytest.raises(UnsupportedError, match="returns a tensor as two outputs found"):
+    with pytest.raises(UnsupportedError, match="the same tensor of the branch"):
         run(graph, np.bool_(True), x)
     assert run(graph, np.bool_(False), x) == [[1, 3], [1, 3]]
     assert run(graph, np.bool_(True), x, numerics=INTENDED) == [[1, 3], [1, 3]]

@@ -128,7 +128,7 @@ def test_an_offset_counts_from_the_begin():
     assert strided_slice(x, [1], [4], [2], offset=True).tolist() == [1, 3]
     assert strided_slice(x, [3], [-2], [-1], offset=True).tolist() == [3, 2]
     for begin, count, masks in [(3, 4, {}), (-1, 9, {}), (1, 2, {"end_mask": 1})]:
-        with pytest.raises(UnsupportedError, match="would write"):
+        with pytest.raises(UnsupportedError, match=r"which has \d of them"):
             strided_slice(x, [begin], [count], [1], offset=True, **masks)
 
 
@@ -144,7 +144,7 @@ def test_strided_slices_that_are_refused():
         (([2], [3], [1]), {"shrink_axis_mask": 1}, ShapeError, "nothing wrote"),
         (([1], [0], [-1]), {"shrink_axis_mask": 1}, ShapeError, "positive stride"),
         (([0] * 3, [1] * 3, [1] * 3), {"ellipsis_mask": 2}, UnsupportedError, "swallow"),
-        (([0], [1], [1]), {"offset": True}, UnsupportedError, "one term for each dimension"),
+        (([0], [1], [1]), {"offset": True}, UnsupportedError, "a term for each dimension"),
     ]
     for vectors, masks, error, words in cases:
         with pytest.raises(error, match=words):

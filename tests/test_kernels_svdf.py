@@ -108,7 +108,7 @@ def test_float_time_weights_beside_int8_feature_weights_are_refused_or_right():
     graph = builder.finish(builder.op("SVDF", [x, feature, time, None, state], {"rank": 1}))
     for choice in ("refuse", "reproduce"):
         numerics = replace(ptq.LITERT_REFERENCE, upstream_defects=choice)
-        with pytest.raises(UnsupportedError, match="SVDF: TensorFlow Lite has a defect"):
+        with pytest.raises(UnsupportedError, match="SVDF: a defect of TensorFlow Lite"):
             ptq.Interpreter(graph=graph, numerics=numerics).run([np.ones((1, 1), F)])
     intended = ptq.Interpreter(graph=graph, numerics=ptq.PORTABLE)
     outputs = [float(intended.run([np.full((1, 1), value, F)])[0][0, 0]) for value in (2, 4)]

@@ -165,7 +165,7 @@ def test_scales_and_sizes_that_litert_misreads_are_refused():
     assert run(shape, 0, [2])[0, 0, 0].tolist() == run(shape, 3, [2])[0, 0, 0].tolist() == [1530] * 3
     with pytest.raises(UnsupportedError, match="scales along dimension 3"):
         run(shape, 3, [1, 2, 3])
-    with pytest.raises(UnsupportedError, match=r"reads 3 scales.*'intended'\)$"):
+    with pytest.raises(UnsupportedError, match=r"3 outputs and one scale.*='intended'\)$"):
         run(shape, 1, [2])
     with pytest.raises(UnsupportedError, match="dtype int64 found, expected int32"):
         run(shape.astype(np.int64), 0, [1])

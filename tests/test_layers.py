@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 
 LAYERS = """
-    errors numerics graph operators subgraphs
+    errors numerics defects graph operators subgraphs
     fixed_point fixed_point_math lookup_table quantizer gemm
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build

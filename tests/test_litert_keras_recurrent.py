@@ -95,5 +95,5 @@ def test_fibonacci_goes_wrong_in_litert(tensorflow):
         numerics = replace(ptq.LITERT_REFERENCE, upstream_defects=defects)
         for a, b in zip(ptq.Interpreter(graph=graph, numerics=numerics).run(inputs), expected, strict=True):
             assert_same_bits(a, b, defects)
-    with pytest.raises(ptq.errors.UnsupportedError, match="passes input 1 on as output 2"):
+    with pytest.raises(ptq.errors.UnsupportedError, match="input 1 passed on as output 2"):
         ptq.Interpreter(graph=graph).run(inputs)

@@ -14,12 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq.defects import (
+    MATMUL_MISSING_ROW_SUMS,
+    MATMUL_ROW_SUMS,
+    MATMUL_SCALES,
+    MATMUL_STALE_ROW_SUMS,
+    Defect,
+)
 from ptq.errors import QuantizationError, ShapeError, UnsupportedError
 from ptq.gemm import ExactWeights, integer_matmul, ordered_matmul
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.dynamic_range import quantize_rows
 from ptq.kernels.hybrid import wrapped_row_sums
-from ptq.kernels.recurrent import reproduces_defect
 from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.shapes.common import Shape, broadcast_shapes
 from ptq.shapes.layers import matmul_shape
@@ -27,7 +33,6 @@ from ptq.shapes.layers import matmul_shape
 Array = npt.NDArray[Any]
 
 OPERATOR = "hybrid BATCH_MATMUL"
-REMEDY = "merge the batch dimensions with RESHAPE, or keep rhs in float"
 
 
 def batch_matmul_float(
@@ -74,15 +79,17 @@ def batch_matmul_hybrid(
     prepared: `RightMatrices.prepare(rhs, adj_y, numerics)` where the same rhs is used again. A weight of
     -128 is right here, unlike in FULLY_CONNECTED: the runtime's product is a plain loop.
     Raises ShapeError if the shapes do not fit; QuantizationError as `quantize_rows` does and if a sum leaves
-    int32; UnsupportedError for several batch dimensions: see `_scale_source` and `_row_sums_source`.
+    int32; UnsupportedError for several batch dimensions: see `known_defect`.
     Source: `tflite/kernels/batch_matmul.cc`, EvalHybrid; `internal/reference/batch_matmul.h`, BatchMatMul.
     """
     operands = _oriented(lhs, rhs, adj_x, adj_y)
     if rhs_scale.size not in (1, operands.right.shape[-2]):
         raise ShapeError(f"BATCH_MATMUL: {rhs_scale.size} scales for rhs {rhs.shape} found, expected 1 or N")
     weights = prepared if prepared is not None else RightMatrices.prepare(rhs, adj_y, numerics)
-    scale_source = operands.spread(_scale_source(operands.left, numerics))
-    sums_source = operands.spread(_row_sums_source(operands.right, asymmetric_quantize_inputs, numerics))
+    left_batch, right_batch = operands.left.shape[:-2], operands.right.shape[:-2]
+    scale_source = operands.spread(_source(left_batch, _scales_defect(left_batch), numerics))
+    sums_defect = _row_sums_defect(right_batch, asymmetric_quantize_inputs)
+    sums_source = operands.spread(_source(right_batch, sums_defect, numerics))
     # quantize input
     integers, scale, zero_point = _quantize(operands.left, asymmetric_quantize_inputs, numerics)
     output = operands.allocate()
@@ -165,7 +172,8 @@ class Operands:
 
     def matrices(self) -> tuple[list[int], list[int]]:
         """Which matrix of left meets which matrix of right, for each matrix of the output."""
-        return self.spread(_numbered(self.left)), self.spread(_numbered(self.right))
+        left, right = self.left.shape[:-2], self.right.shape[:-2]
+        return self.spread(_numbered(left)), self.spread(_numbered(right))
 
     def allocate(self) -> Array:
         """An output to fill: float32 [matrices, M, N]."""
@@ -185,7 +193,7 @@ def _oriented(lhs: Array, rhs: Array, adj_x: bool, adj_y: bool) -> Operands:
         )
     left = np.swapaxes(lhs, -1, -2) if adj_x else lhs
     right = rhs if adj_y else np.swapaxes(rhs, -1, -2)
-    if not adj_x and left.ndim > 2 and right.ndim > 2 and right.shape[-3] == 1:
+    if _merges_rows(lhs.shape, rhs.shape, adj_x):
         *batch, count, rows, inner = left.shape
         left, right = left.reshape(*batch, count * rows, inner), right[..., 0, :, :]
     return Operands(left, right, shape)
@@ -195,40 +203,50 @@ def _stacked(operand: Array) -> Array:
     return operand.reshape(math.prod(operand.shape[:-2]), *operand.shape[-2:])
 
 
-def _numbered(operand: Array) -> Array:
-    """0, 1, 2, ... for the matrices of an operand, in the shape of its batch."""
-    batch = operand.shape[:-2]
+def _merges_rows(lhs: Shape, rhs: Shape, adj_x: bool) -> bool:
+    return not adj_x and len(lhs) > 2 and len(rhs) > 2 and rhs[-3] == 1
+
+
+def _numbered(batch: Shape) -> Array:
+    """0, 1, 2, ... for the matrices of a batch."""
     return np.arange(math.prod(batch)).reshape(batch)
 
 
-def _scale_source(left: Array, numerics: Numerics) -> Array:
-    """For each matrix of left, the matrix whose scales and zero points are taken: itself, if all is well.
+# --- the defects ------------------------------------------------------------------------------------
 
-    The runtime adds up the batch's indices as if each dimension were the only one: for matrix (i, j) it takes
-    the scales of matrix i + j. Raises UnsupportedError where that is another one, if the numerics refuse it.
+
+def known_defect(lhs: Shape, rhs: Shape, adj_x: bool, asymmetric_quantize_inputs: bool) -> Defect | None:
+    """What the runtime gets wrong of a hybrid product of these shapes, if anything.
+
+    It adds up a batch's indices as if each dimension were the only one: for matrix (i, j) it takes the scales
+    and row sums of matrix i + j. Row sums matter only where there are zero points.
     """
-    batch = left.shape[:-2]
-    intended, upstream = _numbered(left), np.indices(batch).sum(axis=0)
-    if np.array_equal(intended, upstream):
-        return intended
-    defect = f"it takes the scales of other rows if lhs has several batch dimensions, here {batch}"
-    return upstream if reproduces_defect(OPERATOR, defect, REMEDY, numerics) else intended
+    merged = 3 if _merges_rows(lhs, rhs, adj_x) else 2
+    return _scales_defect(lhs[:-merged]) or _row_sums_defect(rhs[:-merged], asymmetric_quantize_inputs)
 
 
-def _row_sums_source(right: Array, asymmetric: bool, numerics: Numerics) -> Array:
-    """The same for the sums of the rows of right, which matter only if there are zero points.
+def _scales_defect(batch: Shape) -> Defect | None:
+    return MATMUL_SCALES if _mixed_up(batch) else None
 
-    Moreover, the runtime computes them for the last two batch dimensions alone.
-    """
-    batch = right.shape[:-2]
-    intended, upstream = _numbered(right), np.indices(batch).sum(axis=0)
-    if not asymmetric or not intended.size:
-        return intended
-    computed = bool(upstream.max() < math.prod(batch[-2:]))
-    if computed and np.array_equal(intended, upstream):
-        return intended
-    defect = f"it takes the row sums of other matrices if rhs has several batch dimensions, here {batch}"
-    return upstream if reproduces_defect(OPERATOR, defect, REMEDY, numerics, computed) else intended
+
+def _row_sums_defect(batch: Shape, asymmetric: bool) -> Defect | None:
+    if not asymmetric or 0 in batch:
+        return None
+    if sum(size - 1 for size in batch) >= math.prod(batch[-2:]):
+        return MATMUL_MISSING_ROW_SUMS
+    return MATMUL_ROW_SUMS if _mixed_up(batch) else None
+
+
+def _mixed_up(batch: Shape) -> bool:
+    """Whether i + j is not always the number of matrix (i, j)."""
+    return 0 not in batch and sum(size > 1 for size in batch) > 1
+
+
+def _source(batch: Shape, defect: Defect | None, numerics: Numerics) -> Array:
+    """For each matrix of a batch, the one whose scales or row sums are taken: itself, if all is well."""
+    if defect is None or not defect.reproduced(numerics, f"batch {batch}"):
+        return _numbered(batch)
+    return np.indices(batch).sum(axis=0)
 
 
 # --- for the registry -------------------------------------------------------------------------------
@@ -259,9 +277,7 @@ def _check_weights(call: Call, asymmetric: bool) -> None:
     if tensor is None or tensor.quantized is None:
         return  # call.scale has raised
     if asymmetric and not tensor.is_constant:
-        defect = f"it keeps the row sums of the first invocation, but rhs '{tensor.name}' is computed"
-        remedy = "set asymmetric_quantize_inputs to False"
-        reproduces_defect(OPERATOR, defect, remedy, call.numerics, reproducible=False)
+        MATMUL_STALE_ROW_SUMS.reproduced(call.numerics, f"a computed rhs '{tensor.name}'")
     axis, expected = tensor.quantized.quantized_dimension, len(tensor.shape) - 1 - call.options["adj_y"]
     if count > 1 and axis != expected:
         raise UnsupportedError(

@@ -6,8 +6,8 @@
 The auxiliary input a serves stacks of such layers: with weights A and A' it is an input beside x; without
 them it takes the place of x on the way back.
 
-TensorFlow Lite's kernel has four defects. Here they have names, and `numerics.upstream_defects` decides what
-is computed instead.
+TensorFlow Lite's kernel has several defects (`ptq.defects`); `numerics.upstream_defects` decides what is
+computed instead.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import ShapeError
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.recurrent import reproduces_defect
 from ptq.kernels.rnn import RnnCell, Settings, cell_of, run_sequence, settings_of
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
@@ -80,23 +80,19 @@ def bidirectional_sequence_rnn(
 def _repetitions(x: Array, settings: Settings, merge_outputs: bool) -> int:
     """How often a hybrid, time-major sequence is run from end to end."""
     steps, batch = int(x.shape[0]), int(x.shape[1])
-    remedy = "use batch-major tensors (time_major false)"
     if merge_outputs and not settings.asymmetric and batch > 1:
-        defect = f"it crashes on hybrid, time-major, merged, symmetric sequences of {batch} batch rows"
-        reproduces_defect(OPERATOR, defect, remedy, settings.numerics, reproducible=False)
-    defect = f"it runs this hybrid, time-major sequence of {steps} steps {steps} times, carrying states over"
-    if steps > 1 and reproduces_defect(OPERATOR, defect, remedy, settings.numerics):
-        return steps
-    return 1
+        defects.BIDIRECTIONAL_RNN_CRASH.reproduced(settings.numerics, f"a merged batch of {batch}")
+    if steps < 2:
+        return 1
+    found = f"a sequence of {steps} steps"
+    return steps if defects.BIDIRECTIONAL_RNN_REPEATED.reproduced(settings.numerics, found) else 1
 
 
 def _backward_input(x: Array, auxiliary: Array, settings: Settings) -> Array:
     """What the way back reads where the auxiliary input has no weights."""
-    defect = "in batch-major tensors it does not read an auxiliary input that has no weights"
-    remedy = "use time-major tensors"
-    if not settings.time_major and reproduces_defect(OPERATOR, defect, remedy, settings.numerics):
-        return x
-    return auxiliary
+    if settings.time_major:
+        return auxiliary
+    return x if defects.AUXILIARY_UNREAD.reproduced(settings.numerics, "such an input") else auxiliary
 
 
 def _auxiliary_as_read(x: Array, auxiliary: Array, settings: Settings) -> Array:
@@ -105,9 +101,8 @@ def _auxiliary_as_read(x: Array, auxiliary: Array, settings: Settings) -> Array:
     count, rows = (x.shape[0], x.shape[1]) if settings.time_major else (x.shape[0] * x.shape[1], 1)
     if expected == found or count < 2:
         return auxiliary
-    defect = f"it looks for an auxiliary input of size {found} in the places of one of size {expected}"
-    remedy = "give both inputs the same size, with zeros at the end of the smaller one and of its weights"
-    if not reproduces_defect(OPERATOR, defect, remedy, settings.numerics, reproducible=found > expected):
+    defect = defects.AUXILIARY_LARGER if found > expected else defects.AUXILIARY_SMALLER
+    if not defect.reproduced(settings.numerics, f"an auxiliary input of size {found} beside {expected}"):
         return auxiliary
     places = np.arange(count)[:, None] * (rows * expected) + np.arange(rows * found)
     read: Array = auxiliary.ravel()[places].reshape(auxiliary.shape)

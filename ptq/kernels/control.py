@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ptq import defects
 from ptq.errors import GraphError, UnsupportedError
 from ptq.kernels.call import Array, Call, Kernel, Subgraph
+from ptq.numerics import Numerics
 from ptq.subgraphs import callees
 
 Function = Callable[[list[Array]], list[Array]]
@@ -44,8 +46,8 @@ def while_loop_in_place(
         held = list(meant)
         for k, i in sorted(passed_on.items()):
             if meant[i].shape != before[i].shape:
-                found = f"passes input {i}, whose shape changes, on as output {k}"
-                raise _defect("WHILE", found, "reads freed")
+                found = f"input {i}, whose shape changes, passed on as output {k},"
+                raise UnsupportedError(defects.WHILE_FREES.message(found))
             held[k] = held[i] if i < k else meant[k]
     return held
 
@@ -75,13 +77,11 @@ def _while(call: Call) -> list[Array]:
     values = [call.array(i) for i in range(len(call.inputs))]
     passed_on = _passed_on(body)
     if not passed_on or call.numerics.upstream_defects == "intended":
-        results = while_loop(condition.run, body.run, values)
-    elif call.numerics.upstream_defects == "reproduce" or all(i > k for k, i in passed_on.items()):
-        results = while_loop_in_place(condition.run, body.run, values, passed_on)
-    else:
-        k, i = next((k, i) for k, i in passed_on.items() if i < k)
-        raise _defect("WHILE", f"passes input {i} on as output {k}", "reads overwritten")
-    return _of_declared_types(call, results)
+        return _of_declared_types(call, while_loop(condition.run, body.run, values))
+    for k, i in passed_on.items():
+        if i < k:
+            defects.WHILE_OVERWRITES.reproduced(call.numerics, f"input {i} passed on as output {k}")
+    return _of_declared_types(call, while_loop_in_place(condition.run, body.run, values, passed_on))
 
 
 def _passed_on(body: Subgraph) -> dict[int, int]:
@@ -94,26 +94,25 @@ def _passed_on(body: Subgraph) -> dict[int, int]:
 def _if(call: Call) -> list[Array]:
     then, otherwise = (call.subgraph(index) for index in callees(call.operator))
     values = [call.array(i) for i in range(1, len(call.inputs))]
-    if call.numerics.upstream_defects != "intended":
-        then, otherwise = _with_distinct_outputs(then), _with_distinct_outputs(otherwise)
+    then, otherwise = (_with_distinct_outputs(branch, call.numerics) for branch in (then, otherwise))
     return _of_declared_types(call, if_else(call.array(0), then.run, otherwise.run, values))
 
 
-def _with_distinct_outputs(branch: Subgraph) -> Subgraph:
-    """The branch, refused when it is taken if one tensor that it computes is two of its outputs.
+def _with_distinct_outputs(branch: Subgraph, numerics: Numerics) -> Subgraph:
+    """The branch; if one tensor that it computes is two of its outputs, taking it asks `defects.IF_TWICE`.
 
     TensorFlow Lite gives the tensor the memory of the last of them; nothing writes the others.
-    Source: `tflite/kernels/if.cc`, Eval_static.
     """
     graph = branch.graph
     computed = [i for i in graph.outputs if i not in graph.inputs and not graph.tensors[i].is_constant]
     if len(set(computed)) == len(computed):
         return branch
 
-    def refused(values: list[Array]) -> list[Array]:
-        raise _defect("IF", "returns a tensor as two outputs", "leaves one of them in unwritten")
+    def run(values: list[Array]) -> list[Array]:
+        defects.IF_TWICE.reproduced(numerics, "such a branch")
+        return branch.run(values)
 
-    return Subgraph(graph, refused)
+    return Subgraph(graph, run)
 
 
 def _call_once(call: Call) -> list[Array]:
@@ -129,13 +128,6 @@ def _of_declared_types(call: Call, results: list[Array]) -> list[Array]:
         if tensor.dtype is not None and tensor.dtype != result.dtype:
             raise GraphError(f"output '{tensor.name}': {result.dtype} found, expected {tensor.dtype}")
     return results
-
-
-def _defect(operator: str, found: str, consequence: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{operator}: a subgraph that {found} found; TensorFlow Lite {consequence} memory here; put an "
-        'operator such as RESHAPE between, or choose numerics with upstream_defects="intended"'
-    )
 
 
 FLOAT: dict[str, Kernel] = {"WHILE": _while, "IF": _if, "CALL_ONCE": _call_once}

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import QuantizationError
 from ptq.fixed_point import round_half_away
 from ptq.numerics import Numerics
@@ -81,15 +82,10 @@ def quantize_rows(values: Array, symmetric: bool, numerics: Numerics) -> Dynamic
 def refuse_minus_128(operator: str, lowest: int, numerics: Numerics) -> None:
     """Raise QuantizationError if a weight is -128 and the vector code of the matrix product is meant.
 
-    x86 builds multiply |w| by q with the sign of w; for -128 and a negative q that sign is wrong, in all but
-    the last K % 16 columns. No converter writes that value.
-    Source: `tflite/kernels/internal/optimized/sse_tensor_utils.cc`, SseMatrixBatchVectorMultiplyAccumulate.
+    x86 builds multiply |w| by q with the sign of w: see `ptq.defects.LOST_SIGN`.
     """
     if numerics.dynamic_range == "simd" and lowest == -128:
-        raise QuantizationError(
-            f"hybrid {operator}: a weight of -128 found, expected -127 to 127; x86 builds multiply "
-            "it with the wrong sign; quantize in narrow range, or choose ptq.PORTABLE numerics"
-        )
+        raise QuantizationError(defects.LOST_SIGN.message(f"a weight of -128 in {operator}"))
 
 
 def _symmetric(low: Array, high: Array, numerics: Numerics) -> tuple[Array, Array, Array]:

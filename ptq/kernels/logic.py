@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.operands import check_broadcast, check_same_dtype, typed
@@ -114,10 +115,7 @@ ORDERED = ("float32", "float16", "int16", "int32", "int64")
 def not_equal_op(call: Call) -> list[Array]:
     """NOT_EQUAL: inputs (a, b)."""
     if call.array(0).dtype == np.int16:
-        raise UnsupportedError(
-            "NOT_EQUAL: int16 without a scale found; TensorFlow Lite leaves the output unwritten "
-            "(`comparisons.cc`, NotEqualEval); use int32, or EQUAL and LOGICAL_NOT"
-        )
+        raise UnsupportedError(defects.NOT_EQUAL_INT16.message("int16"))
     return [not_equal(typed(call, 0, *ORDERED, "bool"), call.array(1))]
 
 

@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import ShapeError
 from ptq.kernels.activation import activate_float, sequential_sum
 from ptq.kernels.eigen import eigen_logistic, outside_packets
-from ptq.kernels.recurrent import Matrix, add_products, reproduces_defect
+from ptq.kernels.recurrent import Matrix, add_products
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
@@ -142,9 +143,7 @@ def bidirectional_sequence_lstm(
     if (forward.auxiliary is None) != (backward.auxiliary is None):
         raise ShapeError("LSTM: auxiliary weights for one direction found, expected them for both or none")
     if merge_outputs and not time_major and len(x) > 1:
-        defect = "it reads and writes the output states of a merged batch-major batch outside their rows"
-        remedy = "use time-major tensors, two outputs, or a batch of 1"
-        reproduces_defect("BIDIRECTIONAL_SEQUENCE_LSTM", defect, remedy, numerics, reproducible=False)
+        defects.BIDIRECTIONAL_LSTM_MERGED.reproduced(numerics, f"a merged batch of {len(x)}")
     second = x
     if backward.auxiliary is None and auxiliary is not None:
         second, auxiliary = auxiliary, None
@@ -240,9 +239,8 @@ def _activated_state(layer: LstmLayer, c: Array, candidate: Array, numerics: Num
     float layers NONE leaves the candidate itself unfinished in some steps, which nobody can want back.)
     """
     if layer.activation == "NONE":
-        defect = "with activation NONE it multiplies the output gate by the candidate, not by the cell state"
-        hybrid = layer.input.real is None
-        if reproduces_defect(layer.input.operator, defect, "use TANH", numerics, reproducible=hybrid):
+        defect = defects.LSTM_NONE_HYBRID if layer.input.real is None else defects.LSTM_NONE_FLOAT
+        if defect.reproduced(numerics, "activation NONE"):
             return candidate
     return activate_float(c, layer.activation)
 
@@ -280,9 +278,8 @@ def _clip(x: Array, limit: float) -> Array:
 
 def _check_projection(layer: LstmLayer, numerics: Numerics) -> None:
     if layer.projection is not None and layer.projection.real is not None and layer.outputs > layer.cells:
-        defect = f"a float projection of {layer.cells} cells to {layer.outputs} outputs overruns its buffers"
-        remedy = "project to fewer outputs than cells"
-        reproduces_defect(layer.input.operator, defect, remedy, numerics, reproducible=False)
+        found = f"a projection of {layer.cells} cells to {layer.outputs} outputs"
+        defects.LSTM_WIDE_PROJECTION.reproduced(numerics, found)
 
 
 def _outside_packets(layer: LstmLayer, groups: int, rows: int) -> Array | None:

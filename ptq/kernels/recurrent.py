@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.call import Call
 from ptq.kernels.dynamic_range import quantize_rows
@@ -117,34 +118,13 @@ def _hybrid_product(
     return hybrid_product(quantized, matrix.hybrid, matrix.operator, numerics)
 
 
-def reproduces_defect(
-    operator: str, defect: str, remedy: str, numerics: Numerics, reproducible: bool = True
-) -> bool:
-    """Whether to compute what TensorFlow Lite computes by mistake, instead of what was meant.
-
-    Raises UnsupportedError where `numerics.upstream_defects` says "refuse", and where it says "reproduce" but
-    the mistake is not reproducible: a crash, or a result that depends on what lies in memory.
-    """
-    if numerics.upstream_defects == "intended":
-        return False
-    if numerics.upstream_defects == "reproduce" and reproducible:
-        return True
-    choice = "'reproduce' (its result) or 'intended'" if reproducible else "'intended'"
-    raise UnsupportedError(
-        f"{operator}: TensorFlow Lite has a defect here: {defect}; {remedy}, or say what you want with "
-        f"numerics=dataclasses.replace(ptq.LITERT_REFERENCE, upstream_defects={choice})"
-    )
-
-
 # --- for the registry -----------------------------------------------------------------------------
 
 
 def matrix_of(call: Call, position: int, hybrid: bool) -> Matrix:
     """The weight matrix that an operator has as an input: float32, or int8 with a single scale.
 
-    Raises UnsupportedError for another type and for a scale per channel, which the recurrent operators of
-    TensorFlow Lite take for a scale of 0.
-    Source: `tflite/core/subgraph.cc`, GetLegacyQuantization.
+    Raises UnsupportedError for another type and for a scale per channel.
     """
     operator = call.operator.type
     if not hybrid:
@@ -164,8 +144,6 @@ def int8_weights(call: Call, position: int) -> tuple[Array, Array]:
         )
     scale = call.scale(position)
     if scale.size != 1:
-        raise UnsupportedError(
-            f"{call.operator.type}: input {position}, '{name}', with {scale.size} scales found, expected 1: "
-            "TensorFlow Lite knows none per channel in this operator"
-        )
+        found = f"input {position} ('{name}') with {scale.size} scales, expected one,"
+        raise UnsupportedError(defects.RECURRENT_SCALES.message(found))
     return weights, scale

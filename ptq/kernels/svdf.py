@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import ShapeError
 from ptq.kernels.activation import activate_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.lanes import lane_sum
-from ptq.kernels.recurrent import Matrix, add_products, int8_weights, matrix_of, reproduces_defect
+from ptq.kernels.recurrent import Matrix, add_products, int8_weights, matrix_of
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
@@ -136,9 +137,7 @@ def _float(call: Call) -> list[Array]:
 def _hybrid(call: Call) -> list[Array]:
     features = matrix_of(call, 1, hybrid=True)
     if call.array(2).dtype == np.float32:
-        defect = "it takes float time weights beside int8 feature weights for integers"
-        remedy = "quantize both or none of the weights"
-        reproduces_defect("SVDF", defect, remedy, call.numerics, reproducible=False)
+        defects.SVDF_MIXED.reproduced(call.numerics, "both types")
         return _svdf(call, features, call.float_array(2))
     weights, scale = int8_weights(call, 2)
     return _svdf(call, features, weights * scale)

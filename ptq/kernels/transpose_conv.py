@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import defects
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.activation import clamp_float
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.dynamic_range import quantize_rows
 from ptq.kernels.padding import Pair, window
-from ptq.kernels.recurrent import reproduces_defect
 from ptq.numerics import LITERT_REFERENCE, Numerics
 
 Array = npt.NDArray[Any]
@@ -191,8 +191,7 @@ def _hybrid(call: Call) -> list[Array]:
 def _check_scales(call: Call) -> None:
     """Raise UnsupportedError where the runtime would read scales that do not belong to the outputs.
 
-    It repeats a single scale as often as the quantized dimension is long, and reads one for each output.
-    Source: `tflite/kernels/transpose_conv.cc`, Prepare.
+    See `ptq.defects.TRANSPOSE_CONV_SCALES`.
     """
     tensor, count, shape = call.tensors[1], call.scale(1).size, call.array(1).shape
     axis = tensor.quantized.quantized_dimension if tensor is not None and tensor.quantized is not None else 0
@@ -202,9 +201,8 @@ def _check_scales(call: Call) -> None:
             "expected dimension 0, the outputs; convert the model again"
         )
     if axis >= len(shape) or shape[axis] < shape[0]:
-        defect = f"it reads {shape[0]} scales, but repeats the only one along dimension {axis} of {shape}"
-        remedy = "set the quantized dimension to 0"
-        reproduces_defect("hybrid TRANSPOSE_CONV", defect, remedy, call.numerics, reproducible=False)
+        found = f"{shape[0]} outputs and one scale, along dimension {axis} of {shape}"
+        defects.TRANSPOSE_CONV_SCALES.reproduced(call.numerics, found)
 
 
 FLOAT: dict[str, Kernel] = {"TRANSPOSE_CONV": _float}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ptq import defects
 from ptq.errors import GraphError, UnsupportedError
 from ptq.kernels.call import Array, Call, Kernel
 
@@ -33,10 +34,8 @@ def _read_variable(call: Call) -> list[Array]:
         raise GraphError(f"variable of {value.dtype} found, tensor '{output.name}' expects {output.type}")
     declared = call.memory.setdefault("declared shape", output.shape)
     if declared and value.shape != declared:
-        # TensorFlow Lite copies as many bytes as the tensor has, wherever the variable ends
-        raise UnsupportedError(
-            f"variable of shape {value.shape} found, expected {declared} as tensor '{output.name}' has"
-        )
+        found = f"variable of shape {value.shape}, output '{output.name}' of shape {declared}"
+        raise UnsupportedError(defects.READ_VARIABLE_SIZE.message(found))
     return [value]
 
 

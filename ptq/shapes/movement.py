@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ptq import defects
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.graph import Array, Operator
 from ptq.shapes.common import (
@@ -81,7 +82,8 @@ def range_size(start: Array, limit: Array, delta: Array) -> int:
     if isinstance(first, int):
         distance, stride = abs(last - first), abs(step)
         if distance + stride > 2 ** (8 * start.itemsize - 1):
-            raise UnsupportedError(f"{problem} a distance that does not overflow {start.dtype} in LiteRT")
+            found = f"{first} to {last} by {step} in {start.dtype}"
+            raise UnsupportedError(defects.RANGE_OVERFLOW.message(found))
         return int(-(-distance // stride))
     with np.errstate(over="ignore"):
         quotient = abs((np.float32(last) - np.float32(first)) / np.float32(step))

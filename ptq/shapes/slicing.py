@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ptq import defects
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.graph import Operator
 from ptq.shapes.common import (
@@ -130,15 +131,11 @@ def _check_terms(
             f"shape {shape}, expected at most {len(shape)} indices and one ellipsis"
         )
     if ellipsis_mask and rest == 0:
-        raise UnsupportedError(
-            "STRIDED_SLICE: an ellipsis that stands for no dimension found; TensorFlow Lite lets it swallow "
-            "the index after it; expected none, write the slice without it"
-        )
+        found = f"{count - 1} indices beside it for shape {shape}"
+        raise UnsupportedError(defects.STRIDED_SLICE_ELLIPSIS.message(found))
     if offset and (ellipsis_mask or new_axis_mask or count < len(shape)):
-        raise UnsupportedError(
-            "STRIDED_SLICE: offset found with fewer terms than dimensions or with masks that move them; "
-            "TensorFlow Lite then takes a size from the wrong term; expected one term for each dimension"
-        )
+        found = f"{count} terms for shape {shape}"
+        raise UnsupportedError(defects.STRIDED_SLICE_OFFSET_TERMS.message(found))
 
 
 def _element(size: int, position: int, stride: int) -> int:
@@ -165,10 +162,8 @@ def _moved_range(size: int, chosen: slice, count: int) -> slice:
     declared = max(-(-count // chosen.step), 0)
     written = len(range(*moved.indices(size)))
     if declared != written:
-        raise UnsupportedError(
-            f"STRIDED_SLICE: {declared} elements from {first} on in a dimension of {size} found; TensorFlow "
-            f"Lite would write {written} of them and leave the others as they are; expected a range inside"
-        )
+        found = f"{declared} elements from {first} on in a dimension of {size}, which has {written} of them,"
+        raise UnsupportedError(defects.STRIDED_SLICE_OFFSET_SIZE.message(found))
     return moved
 
 
