@@ -26,7 +26,8 @@ LAYERS = """
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format
     executor interpreter
-    passes passes.report passes.fold passes.recipes passes.rewire passes.explain passes.first_release
+    passes passes.report passes.fold passes.recipes passes.hybrid_defects passes.rewire passes.explain
+    passes.first_release
     passes.dynamic_range passes.float16 converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train

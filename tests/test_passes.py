@@ -218,3 +218,88 @@ def test_weights_that_are_computed_stay_float_and_the_report_says_so():
     _, report = quantize_dynamic_range(graph, CURRENT)
     assert report[0].reason == "its weights are computed, not stored"
     assert explain(graph, None)[0].reason == "post_training_quantize is off"
+
+
+# --- where the runtime's hybrid kernel has a defect ---------------------------------------------------
+
+
+def product(lhs, rhs, between=False):
+    b = Builder()
+    x = b.input("x", lhs)
+    x = b.relu(x) if between else x
+    return b.finish(b.op("BATCH_MATMUL", [x, normal(*rhs)], name="y"))
+
+
+def of_product(graph, recipe):
+    converted, report = quantize_dynamic_range(graph, recipe)
+    (decision,) = (d for d in report if d.type == "BATCH_MATMUL")
+    return converted, decision
+
+
+@pytest.mark.parametrize("recipe", [CURRENT, FIRST_RELEASE], ids=lambda r: r.name)
+def test_a_product_whose_scales_the_runtime_mixes_up_computes_in_float(recipe):
+    graph = product((2, 3, 4, 32), (32, 32))
+    converted, decision = of_product(graph, recipe)
+    assert decision.arithmetic == "float"
+    assert (
+        "a defect: with several batch dimensions in lhs" in decision.reason and "RESHAPE" in decision.reason
+    )
+    x = normal(2, 3, 4, 32)
+    (expected,), (found,) = (Interpreter(graph=g).run([x]) for g in (graph, converted))
+    if recipe is CURRENT:
+        assert types(converted) == ["BATCH_MATMUL"]
+        assert found.tobytes() == expected.tobytes()
+    else:  # as for every operator without a hybrid kernel
+        assert types(converted) == ["DEQUANTIZE", "BATCH_MATMUL"]
+        assert decision.reason.endswith("weights stored as int8, read through DEQUANTIZE")
+        step = np.abs(graph.tensors[1].data).max() / 127
+        assert np.abs(found - expected).max() <= step * np.abs(x).sum(axis=-1).max()
+
+
+@pytest.mark.parametrize(
+    "lhs,rhs,current,legacy",
+    [
+        ((6, 4, 32), (32, 32), "hybrid", "hybrid"),
+        ((2, 1, 4, 32), (32, 32), "hybrid", "hybrid"),
+        ((2, 3, 4, 32), (1, 32, 32), "hybrid", "hybrid"),  # the runtime merges 3 and 4
+        ((4, 32), (2, 2, 32, 32), "float", "hybrid"),  # row sums matter where activations are asymmetric
+        ((-1, 4, 32), (32, 32), "hybrid", "hybrid"),
+        ((-1, 3, 4, 32), (32, 32), "float", "float"),
+        ((-1, 1, 4, 32), (32, 32), "hybrid", "hybrid"),
+    ],
+)
+def test_which_shapes_of_a_product_may_be_hybrid(lhs, rhs, current, legacy):
+    for recipe, arithmetic in ((CURRENT, current), (FIRST_RELEASE, legacy)):
+        graph, decision = of_product(product(lhs, rhs), recipe)
+        assert decision.arithmetic == arithmetic
+        for batch in (1, 2):
+            Interpreter(graph=graph).run([normal(*(batch if size == -1 else size for size in lhs))])
+
+
+def test_a_batch_that_may_change_reaches_tensors_between_operators():
+    assert of_product(product((-1, 3, 4, 32), (32, 32), between=True), CURRENT)[1].arithmetic == "float"
+    assert of_product(product((1, 3, 4, 32), (32, 32), between=True), CURRENT)[1].arithmetic == "hybrid"
+
+
+@pytest.mark.parametrize("time_major,auxiliary", [(False, None), (True, None), (False, 32), (False, 40)])
+def test_a_sequence_that_the_runtime_would_run_again_and_again_computes_in_float(time_major, auxiliary):
+    b = Builder()
+    x = b.input("x", (2, 5, 32))
+
+    def half():
+        return [normal(32, 32), normal(32, 32), normal(32), b.variable("state", (5 if time_major else 2, 32))]
+
+    second = (
+        [b.input("a", (2, 5, auxiliary)), normal(32, auxiliary), normal(32, auxiliary)] if auxiliary else []
+    )
+    options = {"time_major": time_major, "merge_outputs": True}
+    graph = b.finish(b.op("BIDIRECTIONAL_SEQUENCE_RNN", [x, *half(), *half(), *second], options))
+    converted, report = quantize_dynamic_range(graph, CURRENT)
+    assert report[0].arithmetic == ("float" if time_major or auxiliary == 40 else "hybrid")
+    Interpreter(graph=converted).run([normal(*converted.tensors[i].shape) for i in converted.inputs])
+
+
+def test_a_product_without_operands_is_left_to_the_interpreter():
+    graph = product((2, 3, 4, 32), (32, 32))
+    graph.operators[0].inputs[0] = ABSENT
+    assert of_product(graph, CURRENT)[0].tensors[1].type == "INT8"

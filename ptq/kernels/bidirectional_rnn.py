@@ -19,10 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq import defects
+from ptq.defects import Defect
 from ptq.errors import ShapeError
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.rnn import RnnCell, Settings, cell_of, run_sequence, settings_of
 from ptq.numerics import LITERT_REFERENCE, Numerics
+from ptq.shapes.common import Shape
 
 Array = npt.NDArray[Any]
 OPERATOR = "BIDIRECTIONAL_SEQUENCE_RNN"
@@ -77,15 +79,37 @@ def bidirectional_sequence_rnn(
 # --- the defects ----------------------------------------------------------------------------------
 
 
+def known_defect(
+    x: Shape, auxiliary: Shape | None, time_major: bool, merge_outputs: bool, asymmetric: bool
+) -> Defect | None:
+    """What the runtime gets wrong of a hybrid operator with inputs of these shapes, if anything.
+
+    auxiliary: None if there is none, or none with weights.
+    """
+    defect = _time_major_defect(x, merge_outputs, asymmetric) if time_major else None
+    return defect or (None if auxiliary is None else _auxiliary_defect(x, auxiliary, time_major))
+
+
+def _time_major_defect(x: Shape, merge_outputs: bool, asymmetric: bool) -> Defect | None:
+    steps, batch, _ = x
+    if merge_outputs and not asymmetric and batch > 1:
+        return defects.BIDIRECTIONAL_RNN_CRASH
+    return defects.BIDIRECTIONAL_RNN_REPEATED if steps > 1 else None
+
+
+def _auxiliary_defect(x: Shape, auxiliary: Shape, time_major: bool) -> Defect | None:
+    rows = x[0] if time_major else x[0] * x[1]
+    if x[2] == auxiliary[2] or rows < 2:
+        return None
+    return defects.AUXILIARY_LARGER if auxiliary[2] > x[2] else defects.AUXILIARY_SMALLER
+
+
 def _repetitions(x: Array, settings: Settings, merge_outputs: bool) -> int:
     """How often a hybrid, time-major sequence is run from end to end."""
-    steps, batch = int(x.shape[0]), int(x.shape[1])
-    if merge_outputs and not settings.asymmetric and batch > 1:
-        defects.BIDIRECTIONAL_RNN_CRASH.reproduced(settings.numerics, f"a merged batch of {batch}")
-    if steps < 2:
+    defect = _time_major_defect(x.shape, merge_outputs, settings.asymmetric)
+    if defect is None or not defect.reproduced(settings.numerics, f"an input of shape {x.shape}"):
         return 1
-    found = f"a sequence of {steps} steps"
-    return steps if defects.BIDIRECTIONAL_RNN_REPEATED.reproduced(settings.numerics, found) else 1
+    return int(x.shape[0])
 
 
 def _backward_input(x: Array, auxiliary: Array, settings: Settings) -> Array:
@@ -98,12 +122,11 @@ def _backward_input(x: Array, auxiliary: Array, settings: Settings) -> Array:
 def _auxiliary_as_read(x: Array, auxiliary: Array, settings: Settings) -> Array:
     """The auxiliary input's rows, found where they would begin if they were as long as the main input's."""
     expected, found = x.shape[2], auxiliary.shape[2]
+    size = f"an auxiliary input of size {found} beside {expected}"
+    defect = _auxiliary_defect(x.shape, auxiliary.shape, settings.time_major)
+    if defect is None or not defect.reproduced(settings.numerics, size):
+        return auxiliary
     count, rows = (x.shape[0], x.shape[1]) if settings.time_major else (x.shape[0] * x.shape[1], 1)
-    if expected == found or count < 2:
-        return auxiliary
-    defect = defects.AUXILIARY_LARGER if found > expected else defects.AUXILIARY_SMALLER
-    if not defect.reproduced(settings.numerics, f"an auxiliary input of size {found} beside {expected}"):
-        return auxiliary
     places = np.arange(count)[:, None] * (rows * expected) + np.arange(rows * found)
     read: Array = auxiliary.ravel()[places].reshape(auxiliary.shape)
     return read

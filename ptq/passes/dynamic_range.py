@@ -19,6 +19,7 @@ from ptq.operators import OPTIONS
 from ptq.passes.explain import explain
 from ptq.passes.first_release import store_weights
 from ptq.passes.fold import supply_bias
+from ptq.passes.hybrid_defects import hybrid_defect
 from ptq.passes.recipes import Recipe, kind, weight_inputs, weights, what_keeps_float
 from ptq.passes.report import Report
 from ptq.passes.rewire import (
@@ -78,7 +79,8 @@ def _wants_int8(graph: Graph, operator: Operator, recipe: Recipe) -> bool:
     the runtime refuses or misreads.
     """
     found = weights(graph, operator)
-    return recipe.quantizes(operator) and bool(found) and all(what_keeps_float(t) is None for t in found)
+    quantizable = bool(found) and all(what_keeps_float(t) is None for t in found)
+    return recipe.quantizes(operator) and quantizable and hybrid_defect(graph, operator, recipe) is None
 
 
 def _quantize_constant(graph: Graph, index: int, places: list[Use], spare: bool, recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ptq import kernels
 from ptq.graph import ABSENT, Graph, Operator, Tensor
+from ptq.passes.hybrid_defects import hybrid_defect
 from ptq.passes.recipes import BASIC_LSTM, Recipe, kind, weight_inputs, weights, what_keeps_float
 from ptq.passes.report import Decision, Report
 from ptq.passes.rewire import Skipped, output_name, subgraphs
@@ -96,6 +97,10 @@ def _why_float(graph: Graph, operator: Operator, recipe: Recipe, sources: dict[i
     obstacles = [(tensor, *why) for tensor in direct if (why := what_keeps_float(tensor)) is not None]
     if not indices:
         return "has no weights"
+    defect = hybrid_defect(graph, operator, recipe)
+    if not obstacles and defect is not None:
+        stored = "" if direct else "; weights stored as int8, read through DEQUANTIZE"
+        return f"its hybrid kernel has a defect: {defect.what}; {defect.remedy}{stored}"
     if not obstacles:
         kernel = "hybrid kernel for kernel_type BASIC" if kind(operator) == BASIC_LSTM else "hybrid kernel"
         return f"no {kernel}: weights stored as int8, read through DEQUANTIZE"

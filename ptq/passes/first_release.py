@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from ptq.graph import Graph, Operator
+from ptq.passes.hybrid_defects import hybrid_defect
 from ptq.passes.recipes import Recipe, kind, weight_inputs, weights, what_keeps_float
 from ptq.passes.rewire import (
     Skipped,
@@ -86,7 +87,9 @@ def _reads_int8(graph: Graph, use: Use, recipe: Recipe) -> bool:
     if kind(operator) not in recipe.hybrid or position not in weight_inputs(operator):
         return False
     grouped = operator.type == "CONV_2D" and _channels(graph, operator, 0) != _channels(graph, operator, 1)
-    return not grouped and all(tensor.type == "INT8" for tensor in weights(graph, operator))
+    if grouped or hybrid_defect(graph, operator, recipe) is not None:
+        return False
+    return all(tensor.type == "INT8" for tensor in weights(graph, operator))
 
 
 def _channels(graph: Graph, operator: Operator, position: int) -> tuple[int, ...]:
