@@ -8,7 +8,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 
 LAYERS = """
-    errors numerics defects graph operators subgraphs
+    errors numerics
+    defects.defect defects.hybrid defects.recurrent defects.movement defects defects.__main__
+    graph operators subgraphs
     fixed_point fixed_point_math lookup_table quantizer gemm
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
