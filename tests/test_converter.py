@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ptq
-from ptq.errors import FormatError, InputError, PtqError, UnsupportedError
+from ptq.errors import FormatError, InputError, PtqError
 
 
 @pytest.fixture
@@ -52,10 +52,12 @@ def test_converting_twice_gives_the_same_bytes(graph):
     assert converter.convert() == converter.convert()
 
 
-@pytest.mark.parametrize("name", ["representative_dataset", "inference_input_type"])
-def test_full_integer_options_are_refused_not_ignored(graph, name):
-    with pytest.raises(UnsupportedError, match=name):
-        setattr(ptq.Converter.from_graph(graph), name, None)
+@pytest.mark.parametrize("name", ["inference_input_type", "inference_output_type"])
+def test_integer_borders_are_refused_without_samples(graph, name):
+    converter = ptq.Converter.from_graph(graph)
+    setattr(converter, name, np.int8)
+    with pytest.raises(InputError, match="no representative_dataset"):
+        converter.convert()
 
 
 def test_a_misspelt_option_is_refused_not_ignored(graph):

@@ -27,13 +27,15 @@ LAYERS = """
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format
-    executor interpreter
+    terminal executor interpreter observers calibration
     passes passes.report passes.fold passes.recipes passes.hybrid_defects passes.rewire passes.explain
     passes.first_release
-    passes.dynamic_range passes.float16 converter
+    passes.dynamic_range passes.float16
+    passes.integer_rules passes.activation_scales passes.integer_constants passes.integer_wiring
+    passes.full_integer converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
-    terminal plot arrays inspect compare demo cli
+    plot arrays inspect compare demo cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
 FACADES = {"ptq", "ptq.__main__"}
