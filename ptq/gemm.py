@@ -9,6 +9,10 @@ x an activation, w a weight and any subset S of the inner dimension K,
 
 so `max|x| * max_o norm_o <= 2^24` proves float32 exact for these very weights. Where it does not hold,
 K is split into blocks for which it does and the blocks are added in float64, exact up to 2^53.
+
+Two entries use this. `integer_matmul` takes integers that are held in float32, as the hybrid kernels have
+them. `multiply_integers` takes integers and gives integers: to the kernels of quantized models BLAS is a fast
+way to multiply integers and nothing else.
 """
 
 from __future__ import annotations
@@ -24,6 +28,12 @@ Array = npt.NDArray[Any]
 
 FLOAT32_EXACT = 2**24
 """Every integer of at most this magnitude is a float32."""
+
+FLOAT64_EXACT = 2**53
+"""Every integer of at most this magnitude is a float64."""
+
+SHORTEST_BLOCK = 128
+"""Below as many rows of weights, float32 blocks are no longer faster than one product in float64."""
 
 ORDERED_BLOCK = 16_384
 """Elements of the result that `ordered_matmul` keeps in the cache while it goes through K."""
@@ -62,7 +72,7 @@ class ExactWeights:
         weights_float = weights.astype(np.float32)
         blocks: list[tuple[int, int, Array]] = []
         start, inner = 0, weights.shape[1]
-        length = _block_length(weights_float)
+        length = _exact_length(np.abs(weights.astype(np.int64)), LARGEST_OPERAND, FLOAT32_EXACT)
         while start < inner or not blocks:
             stop = min(start + length, inner)
             blocks.append((start, stop, np.ascontiguousarray(weights_float[:, start:stop].T)))
@@ -70,12 +80,15 @@ class ExactWeights:
         return ExactWeights(tuple(blocks), int(weights.min(initial=0)))
 
 
-def _block_length(weights: Array) -> int:
-    """The whole of K if the norms of these weights allow it, else what any int8 weights allow."""
-    norm = float(np.abs(weights).sum(axis=1, dtype=np.float64).max(initial=0))
-    if norm * LARGEST_OPERAND <= FLOAT32_EXACT:
-        return max(int(weights.shape[1]), 1)
-    return FLOAT32_EXACT // (128 * LARGEST_OPERAND)
+def _exact_length(magnitude: Array, largest: int, exact: int) -> int:
+    """The whole of K if the norms of these |weights| keep the bound, else what their largest one allows."""
+    if largest * _norm(magnitude) <= exact:
+        return max(int(magnitude.shape[1]), 1)
+    return exact // (largest * int(magnitude.max()))
+
+
+def _norm(magnitude: Array) -> int:
+    return int(magnitude.sum(axis=1).max(initial=0))
 
 
 def integer_matmul(x: Array, weights: ExactWeights, out: Array | None = None) -> Array:
@@ -91,6 +104,60 @@ def integer_matmul(x: Array, weights: ExactWeights, out: Array | None = None) ->
     for start, stop, block in weights.blocks:
         total += np.matmul(x[:, start:stop], block)
     return total
+
+
+@dataclass(frozen=True)
+class IntegerWeights:
+    """An integer weight matrix made ready for exact products with integers of at most `largest` in magnitude.
+
+    blocks: (start, stop, float32 or float64 [stop - start, N]), in each of which the bound (Q7) proves every
+    partial sum exact. bound: no element of the whole product is larger in magnitude.
+    """
+
+    blocks: tuple[tuple[int, int, Array], ...]
+    largest: int
+    bound: int
+
+    @staticmethod
+    def prepare(weights: Array, largest: int) -> IntegerWeights:
+        """From integers [N, K]; float32 where its blocks are long enough to be worth while, else float64."""
+        magnitude = np.abs(weights.astype(np.int64))
+        dtype: npt.DTypeLike = np.float32
+        exact = FLOAT32_EXACT
+        length = _exact_length(magnitude, largest, exact)
+        if length < min(SHORTEST_BLOCK, weights.shape[1]):
+            dtype, exact = np.float64, FLOAT64_EXACT
+            length = _exact_length(magnitude, largest, exact)
+        blocks = []
+        for start in range(0, max(weights.shape[1], 1), length):
+            stop = min(start + length, weights.shape[1])
+            assert largest * _norm(magnitude[:, start:stop]) <= exact
+            blocks.append((start, stop, np.ascontiguousarray(weights[:, start:stop].T, dtype)))
+        return IntegerWeights(tuple(blocks), largest, largest * _norm(magnitude))
+
+
+def largest_magnitude(dtype: npt.DTypeLike) -> int:
+    """The largest |x| among integers of a type: 128 for int8, 255 for uint8, 32768 for int16."""
+    limits = np.iinfo(dtype)
+    return max(-int(limits.min), int(limits.max))
+
+
+def multiply_integers(x: Array, weights: IntegerWeights, out: Array) -> Array:
+    """The exact product sum_k x[m,k] * w[n,k], integers in and integers out.
+
+    x: integers [M, K] of a type that holds no more than `weights.largest` in magnitude. out: int32 or int64
+    [M, N], which is filled and returned; sums beyond int32 wrap around in it, as in C.
+    """
+    assert largest_magnitude(x.dtype) <= weights.largest
+    for start, stop, block in weights.blocks:
+        product = np.matmul(x[:, start:stop].astype(block.dtype), block)
+        if block.dtype == np.float64:  # whose integers C may not convert to a shorter type without a wrap
+            product = product.astype(np.int64)
+        if start == 0:
+            np.copyto(out, product, casting="unsafe")
+        else:
+            out += product.astype(out.dtype)
+    return out
 
 
 def ordered_matmul(x: Array, weights: Array, out: Array) -> None:

@@ -29,6 +29,10 @@ class Numerics:
         tables filled by float arithmetic in lite, fixed-point polynomials in micro; LSTM is the other way
         round, and rounds its products differently; SOFTMAX on int16 reads tables made of doubles or floats.
 
+    product_rescale: how CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED rescale accumulators: "kernel" as the
+        library's own kernels do, in fixed point but for FULLY_CONNECTED in lite, which rounds their product
+        with a double; "float32" as XNNPACK does for int8, rounding their product with a float, ties to even.
+
     upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
         can have meant: "refuse" raises UnsupportedError, which names the defect and the way round it;
         "reproduce" computes what TensorFlow Lite computes (and refuses still where that is a crash or
@@ -50,11 +54,12 @@ class Numerics:
     row_sums: Literal["wrapping", "exact"] = "wrapping"
     float_sums: Literal["blas", "ordered"] = "blas"
     integer_kernels: Literal["lite", "micro"] = "lite"
+    product_rescale: Literal["kernel", "float32"] = "kernel"
     upstream_defects: Literal["refuse", "reproduce", "intended"] = "refuse"
 
 
 LITERT_REFERENCE = Numerics("LITERT_REFERENCE")
 LITERT_REFERENCE_ORDERED = Numerics("LITERT_REFERENCE_ORDERED", float_sums="ordered")
 PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact", upstream_defects="intended")
-XNNPACK = replace(PORTABLE, name="XNNPACK", rounding="single")
+XNNPACK = replace(PORTABLE, name="XNNPACK", rounding="single", product_rescale="float32")
 TFLITE_MICRO = replace(PORTABLE, name="TFLITE_MICRO", integer_kernels="micro")

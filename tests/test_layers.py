@@ -11,7 +11,7 @@ LAYERS = """
     errors numerics
     defects.defect defects.hybrid defects.recurrent defects.movement defects defects.__main__
     graph operators subgraphs
-    fixed_point fixed_point_math lookup_table quantizer gemm
+    fixed_point float_rescale fixed_point_math lookup_table quantizer gemm
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
@@ -23,7 +23,9 @@ LAYERS = """
     kernels.movement
     kernels.slicing kernels.filling kernels.embedding kernels.resize kernels.convert
     kernels.control kernels.variables
-    kernels.integer.parameters kernels.integer
+    kernels.integer.parameters kernels.integer.output_stage kernels.integer.product_parameters
+    kernels.integer.dense kernels.integer.conv kernels.integer.depthwise
+    kernels.integer
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format

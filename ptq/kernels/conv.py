@@ -68,7 +68,7 @@ def conv2d_float(
     """
     geometry = Geometry(stride, dilation, padding)
     output = _allocate(input, filter, geometry)
-    products = [_product(matrix, numerics) for matrix in _groups(filter, input)]
+    products = [_product(matrix, numerics) for matrix in filter_groups(filter, input)]
 
     def finish(out: Array) -> None:
         # add bias
@@ -136,7 +136,7 @@ def conv2d_hybrid(
 
 def prepare(filter: Array, input: Array) -> list[ExactWeights]:
     """Make an int8 filter ready for repeated use: an exact matrix for each group."""
-    return [ExactWeights.prepare(matrix) for matrix in _groups(filter, input)]
+    return [ExactWeights.prepare(matrix) for matrix in filter_groups(filter, input)]
 
 
 def _group_count(filter: Array, input: Array) -> int:
@@ -150,8 +150,11 @@ def _group_count(filter: Array, input: Array) -> int:
     return int(channels // depth)
 
 
-def _groups(filter: Array, input: Array) -> list[Array]:
-    """The filter as one matrix [O / groups, kernel_h * kernel_w * C / groups] for each group."""
+def filter_groups(filter: Array, input: Array) -> list[Array]:
+    """The filter as one matrix [O / groups, kernel_h * kernel_w * C / groups] for each group.
+
+    Raises ShapeError if the channels do not fit.
+    """
     groups = _group_count(filter, input)
     return list(filter.reshape(groups, len(filter) // groups, -1))
 
@@ -201,13 +204,13 @@ def _convolve(
     flat = result.reshape(-1, len(filter))
     for group, multiply in enumerate(products):
         channels = padded if len(products) == 1 else padded[:, :, group * depth : (group + 1) * depth]
-        for rows, patches in _patch_rows(channels, kernel, geometry, result.shape):
+        for rows, patches in patch_rows(channels, kernel, geometry, result.shape):
             multiply(patches, flat[rows, group * width : (group + 1) * width])
             if group == len(products) - 1:
                 finish(flat[rows])
 
 
-def _patch_rows(image: Array, kernel: Pair, geometry: Geometry, result: tuple[int, ...]) -> Iterator[Rows]:
+def patch_rows(image: Array, kernel: Pair, geometry: Geometry, result: tuple[int, ...]) -> Iterator[Rows]:
     """Walk over the output a few rows at a time: (rows of the flat output, their patches [M, K])."""
     height, width, count = result
     extent = (kernel[0] - 1) * geometry.dilation[0] + 1

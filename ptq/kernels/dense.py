@@ -37,7 +37,7 @@ def fully_connected_float(
     K * 2^-23 * (|input| @ |weights|.T + |bias|).
     Source: `tflite/kernels/internal/reference/fully_connected.h`, FullyConnected.
     """
-    rows = _rows(input, weights)
+    rows = rows_of(input, weights)
     # accumulate
     output = np.empty((len(rows), len(weights)), np.float32)
     if numerics.float_sums == "ordered":
@@ -48,7 +48,7 @@ def fully_connected_float(
     if bias is not None:
         output += bias
     # clamp
-    return _shaped(clamp_float(output, activation, out=output), input, keep_num_dims)
+    return shaped(clamp_float(output, activation, out=output), input, keep_num_dims)
 
 
 def fully_connected_hybrid(
@@ -70,7 +70,7 @@ def fully_connected_hybrid(
     Raises QuantizationError for what the runtime leaves undefined: see `quantize_rows`, `refuse_minus_128`.
     Source: `tflite/kernels/fully_connected.cc`, EvalHybridDense.
     """
-    rows = _rows(input, weights)
+    rows = rows_of(input, weights)
     start = np.zeros(len(weights), np.float32) if bias is None else bias
     output = np.tile(start, (len(rows), 1))
     # quantize input
@@ -82,10 +82,11 @@ def fully_connected_hybrid(
         # add bias
         output += product
     # clamp
-    return _shaped(activate_float(output, activation, out=output), input, keep_num_dims)
+    return shaped(activate_float(output, activation, out=output), input, keep_num_dims)
 
 
-def _rows(input: Array, weights: Array) -> Array:
+def rows_of(input: Array, weights: Array) -> Array:
+    """The input as rows of the weights' inner dimension; ShapeError if it cannot be cut into them."""
     inner = weights.shape[1]
     if input.size % max(inner, 1):
         raise ShapeError(
@@ -95,7 +96,8 @@ def _rows(input: Array, weights: Array) -> Array:
     return np.ascontiguousarray(input).reshape(-1, inner)
 
 
-def _shaped(output: Array, input: Array, keep_num_dims: bool) -> Array:
+def shaped(output: Array, input: Array, keep_num_dims: bool) -> Array:
+    """The rows of the output, in the leading dimensions of the input if these are to be kept."""
     return output.reshape(*input.shape[:-1], -1) if keep_num_dims else output
 
 

@@ -115,12 +115,17 @@ def _check_hybrid(filter: Array, filter_scale: Array) -> None:
         )
 
 
-def _allocate(input: Array, filter: Array, geometry: Geometry) -> Array:
+def check_channels(input: Array, filter: Array) -> None:
+    """Raise ShapeError unless the filter has a whole number of outputs for each channel of the input."""
     if input.ndim != 4 or filter.ndim != 4 or len(filter) != 1 or filter.shape[3] % max(input.shape[3], 1):
         raise ShapeError(
             f"DEPTHWISE_CONV_2D: input {input.shape} and filter {filter.shape} do not fit; expected "
             "[N, H, W, C] and [1, h, w, C * multiplier]"
         )
+
+
+def _allocate(input: Array, filter: Array, geometry: Geometry) -> Array:
+    check_channels(input, filter)
     vertical, horizontal = geometry.windows(input.shape, filter.shape[1:3])
     return np.empty((len(input), vertical.size, horizontal.size, filter.shape[3]), np.float32)
 
@@ -199,7 +204,7 @@ def _sum_exactly(taps: Array, weights: Array, out: Array) -> None:
 
 
 def _float(call: Call) -> list[Array]:
-    _check_multiplier(call)
+    check_multiplier(call)
     return [
         depthwise_conv2d_float(
             call.float_array(0), call.float_array(1), call.optional_float_array(2), **geometry_options(call)
@@ -208,7 +213,7 @@ def _float(call: Call) -> list[Array]:
 
 
 def _hybrid(call: Call) -> list[Array]:
-    _check_multiplier(call)
+    check_multiplier(call)
     return [
         depthwise_conv2d_hybrid(
             call.float_array(0),
@@ -221,7 +226,7 @@ def _hybrid(call: Call) -> list[Array]:
     ]
 
 
-def _check_multiplier(call: Call) -> None:
+def check_multiplier(call: Call) -> None:
     """The option repeats what the shapes say; the runtime computes with the shapes."""
     channels, outputs = call.array(0).shape[-1], call.array(1).shape[-1]
     declared = call.options["depth_multiplier"]

@@ -7,6 +7,11 @@ half, which turns scales into integers; a test watches that no kernel beside it 
 from __future__ import annotations
 
 from ptq.kernels.call import Kernel
+from ptq.kernels.integer import conv, dense, depthwise
 
-INTEGER: dict[str, Kernel] = {}
+INTEGER: dict[str, Kernel] = {
+    **dense.INTEGER,
+    **conv.INTEGER,
+    **depthwise.INTEGER,
+}
 """Operators on quantized activations."""

@@ -1,0 +1,317 @@
+"""The offline half of the kernels that multiply by weights: what is checked, and how scales become integers.
+
+    real_multiplier[o] = input_scale * weights_scale[o] / output_scale
+
+takes accumulators, whose scale is input_scale * weights_scale[o], to the scale of the output. The checks are
+those that the runtime makes when it prepares a model, and of what it would ignore in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ptq.errors import GraphError, QuantizationError, UnsupportedError
+from ptq.fixed_point import multiply_int64_by_quantized_multiplier, quantize_multiplier
+from ptq.float_rescale import multiply_by_double, multiply_by_float32
+from ptq.graph import Quantization, Tensor
+from ptq.kernels.call import Call
+from ptq.kernels.integer.output_stage import OutputStage
+from ptq.kernels.integer.parameters import Rescale, activation_bounds
+
+Array = npt.NDArray[Any]
+
+TYPES = {
+    ("INT8", "INT8", "INT8"): ("INT32",),
+    ("UINT8", "UINT8", "UINT8"): ("INT32",),
+    ("INT16", "INT8", "INT16"): ("INT64", "INT32"),
+}
+"""Which biases may go with an input, weights and output of such types."""
+
+BIAS_TOLERANCE = 0.02
+"""How many steps of the output a unit of bias may be off because of its scale."""
+
+
+class Positions(NamedTuple):
+    """Where an operator has its operands; axis: the dimension of the weights that counts the outputs."""
+
+    input: int = 0
+    weights: int = 1
+    bias: int = 2
+    axis: int = 0
+
+
+@dataclass(frozen=True)
+class WideRescale:
+    """As `Rescale`, for the 64-bit accumulators of int16 activations: the multiplier is cut to 16 bits."""
+
+    output_multiplier: Array
+    output_shift: Array
+
+    def __call__(self, accumulator: Array) -> Array:
+        """The int64 accumulators times the factor, as int32."""
+        return multiply_int64_by_quantized_multiplier(accumulator, self.output_multiplier, self.output_shift)
+
+
+@dataclass(frozen=True)
+class DoubleRescale:
+    """The factor itself, as TensorFlow Lite's reference FULLY_CONNECTED has it: it is no integer kernel."""
+
+    real_multiplier: Array
+
+    def __call__(self, accumulator: Array) -> Array:
+        """The accumulators times the factor, ties away from zero."""
+        return multiply_by_double(accumulator, self.real_multiplier)
+
+
+@dataclass(frozen=True)
+class Float32Rescale:
+    """The factor in float32, as XNNPACK has it: no integer kernel either."""
+
+    scale: Array
+
+    def __call__(self, accumulator: Array) -> Array:
+        """The accumulators times the factor, ties to even."""
+        return multiply_by_float32(accumulator, self.scale)
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The scales of an operator with weights: one each of input and output, [1] or [O] of the weights."""
+
+    input: np.float32
+    weights: Array
+    output: np.float32
+
+    @property
+    def exact(self) -> Array:
+        """The real multipliers in double precision, as most kernels have them."""
+        with np.errstate(all="ignore"):
+            return np.float64(self.input) * self.weights.astype(np.float64) / np.float64(self.output)
+
+    @property
+    def rounded(self) -> Array:
+        """The same with the product of the scales rounded to float32, as kernels of one scale have them.
+
+        Source: `tflite/kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler.
+        """
+        with np.errstate(all="ignore"):
+            return (self.input * self.weights).astype(np.float64) / np.float64(self.output)
+
+    @property
+    def float32(self) -> Array:
+        """The multipliers in float32 throughout, as XNNPACK has them."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.input * self.weights / self.output, np.float32)
+
+
+Parameters = tuple[OutputStage, int, int]
+"""What a kernel needs besides its arrays: the output stage and the zero points of input and weights."""
+
+
+def convolution_parameters(call: Call, at: Positions, bias_required: bool = False) -> Parameters:
+    """The parameters of CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV.
+
+    bias_required: whether the runtime refuses the operator without a bias.
+    Raises UnsupportedError, QuantizationError or GraphError where a check fails, naming the tensor.
+    Source: `tflite/kernels/kernel_util.cc`, PopulateConvolutionQuantizationParams; Prepare of each kernel.
+    """
+    sums = _accumulator_type(call, at)
+    if bias_required and call.optional(at.bias) is None:
+        raise GraphError(
+            f"{call.operator.type}: no bias found, expected one; the runtime refuses a quantized "
+            f"{call.operator.type} without a bias; add one of zeros"
+        )
+    legacy = _tensor(call, at.input).type == "UINT8"
+    scales = _scales(call, at, checked_bias=legacy)
+    zero_points = _zero_point(call, _tensor(call, at.input)), _weights_zero_point(call, at, legacy)
+    if call.numerics.product_rescale == "float32" and sums == np.int32:
+        rescale: Callable[[Array], Array] = Float32Rescale(scales.float32)
+    else:
+        rescale = _fixed_point(call, scales.rounded if legacy else scales.exact, sums)
+    return _output_stage(call, at, rescale, sums), *zero_points
+
+
+def dense_parameters(call: Call) -> Parameters:
+    """The parameters of FULLY_CONNECTED, which honours a zero point of its weights if they have one scale.
+
+    Raises as `convolution_parameters` does. Source: `tflite/kernels/fully_connected.cc`, PrepareImpl.
+    """
+    at = Positions()
+    sums = _accumulator_type(call, at)
+    scales = _scales(call, at, checked_bias=True)
+    one_scale = scales.weights.size == 1
+    zero_points = _zero_point(call, _tensor(call, at.input)), _weights_zero_point(call, at, one_scale)
+    if call.numerics.product_rescale == "float32" and _tensor(call, at.input).type == "INT8":
+        rescale: Callable[[Array], Array] = Float32Rescale(scales.float32)
+    elif call.numerics.integer_kernels == "lite":
+        rescale = DoubleRescale(scales.exact)
+    else:
+        rescale = _fixed_point(call, scales.rounded if one_scale else scales.exact, sums)
+    return _output_stage(call, at, rescale, sums), *zero_points
+
+
+Memory = TypeVar("Memory")
+
+
+def remember(call: Call, at: Positions, key: str, compute: Callable[[], Memory]) -> Memory:
+    """`compute()`, done once if weights and bias are constants of the graph."""
+    bias = call.tensors[at.bias] if at.bias < len(call.tensors) else None
+    if bias is not None and not bias.is_constant:
+        return compute()
+    return call.remember(key, compute, at.weights)
+
+
+def _fixed_point(call: Call, multiplier: Array, sums: np.dtype[Any]) -> Callable[[Array], Array]:
+    if sums == np.int64:
+        return WideRescale(*quantize_multiplier(multiplier, call.numerics.rounding))
+    return Rescale.by(multiplier, call.numerics)
+
+
+def _accumulator_type(call: Call, at: Positions) -> np.dtype[Any]:
+    """int32, or int64 for int16 activations; UnsupportedError for a combination of types without a kernel.
+
+    TensorFlow Lite sums int16 activations in the type that the option `quantized_bias_type` names, int64
+    unless it is INT32, and reads the bias as that type whatever it is; micro sums in the bias's type.
+    """
+    input, weights, output = _tensor(call, at.input), _tensor(call, at.weights), call.output_tensors[0]
+    types = input.type, weights.type, output.type
+    bias = _tensor(call, at.bias, quantized=False).type if call.optional(at.bias) is not None else None
+    if types not in TYPES or (bias is not None and bias not in TYPES[types]):
+        known = (f"{', '.join(types)} with bias {' or '.join(biases)}" for types, biases in TYPES.items())
+        raise UnsupportedError(
+            f"{call.operator.type}: input '{input.name}' {types[0]}, weights {types[1]}, output {types[2]} "
+            f"with bias {bias} found, expected {'; or '.join(known)}"
+        )
+    if input.type != "INT16":
+        return np.dtype(np.int32)
+    declared = call.options.get("quantized_bias_type", "FLOAT32")
+    summed = "INT32" if declared == "INT32" else "INT64"
+    if bias is not None and bias != summed:
+        if call.numerics.integer_kernels == "micro":
+            return np.dtype(bias.lower())
+        raise UnsupportedError(
+            f"{call.operator.type}: bias of type {bias} found, but with quantized_bias_type {declared} the "
+            f"runtime reads it as {summed}; set the option to {bias}, or convert the model again"
+        )
+    return np.dtype(summed.lower())
+
+
+def _weights_zero_point(call: Call, at: Positions, honoured: bool) -> int:
+    """The zero point of the weights; QuantizationError if there is one that the kernel does not subtract."""
+    weights = _tensor(call, at.weights)
+    zero_point = _quantized(weights).zero_point
+    if weights.type == "UINT8" and zero_point.size > 1:
+        raise _wrong(
+            call,
+            f"uint8 weights '{weights.name}' with {zero_point.size} scales found, "
+            "expected one; only int8 weights have one for each channel"
+        )
+    if not honoured and np.any(zero_point != 0):
+        raise _wrong(
+            call,
+            f"weights '{weights.name}' with zero point {int(zero_point[0])} found, "
+            "expected 0; quantize them symmetrically"
+        )
+    return _in_range(call, weights, int(zero_point[0]))
+
+
+def _scales(call: Call, at: Positions, checked_bias: bool) -> Scales:
+    """The scales, if they fit each other; checked_bias: whether the runtime looks at the bias's scale."""
+    weights = _tensor(call, at.weights)
+    quantized, count = _quantized(weights), weights.shape[at.axis]
+    size, axis = quantized.scale.size, quantized.quantized_dimension
+    if size not in (1, count) or (size > 1 and axis != at.axis):
+        raise _wrong(
+            call,
+            f"weights '{weights.name}' of shape {weights.shape} with {size} scales along "
+            f"dimension {axis} found, expected 1, or {count} along dimension {at.axis}; convert again"
+        )
+    input, output = _one_scale(call, _tensor(call, at.input)), _one_scale(call, call.output_tensors[0])
+    found = Scales(input, quantized.scale.astype(np.float32), output)
+    if checked_bias and size == 1 and call.optional(at.bias) is not None:
+        _check_bias_scale(call, found, _tensor(call, at.bias, quantized=False))
+    return found
+
+
+def _check_bias_scale(call: Call, scales: Scales, bias: Tensor) -> None:
+    """Source: `tflite/kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler."""
+    quantized = bias.quantized
+    scale = float(quantized.scale[0]) if quantized is not None and quantized.scale.size == 1 else 0.0
+    product = float(scales.input) * float(scales.weights[0])
+    if abs(product - scale) > BIAS_TOLERANCE * float(scales.output):
+        raise _wrong(
+            call,
+            f"bias '{bias.name}' with scale {scale} found, expected {product}, the scale "
+            "of the input times that of the weights; quantize the bias again"
+        )
+
+
+def _output_stage(
+    call: Call, at: Positions, rescale: Callable[[Array], Array], sums: np.dtype[Any]
+) -> OutputStage:
+    output, bias = call.output_tensors[0], call.optional(at.bias)
+    count = _tensor(call, at.weights).shape[at.axis]
+    values = np.zeros(count, np.int64)
+    if bias is not None:
+        tensor = _tensor(call, at.bias, quantized=False)
+        if bias.size != count or (tensor.quantized is not None and np.any(tensor.quantized.zero_point != 0)):
+            raise _wrong(
+                call,
+                f"bias '{tensor.name}' of shape {bias.shape} found, expected {count} "
+                "integers with zero point 0; convert the model again"
+            )
+        values = bias.reshape(-1).astype(np.int64)
+    zero_point, dtype = _zero_point(call, output), np.dtype(output.dtype)
+    return OutputStage(values, rescale, zero_point, activation_bounds(call), dtype, sums)
+
+
+def _tensor(call: Call, position: int, quantized: bool = True) -> Tensor:
+    tensor = call.tensors[position] if position < len(call.tensors) else None
+    if tensor is None or (quantized and tensor.quantized is None):
+        raise GraphError(
+            f"{call.operator.type}: operand {position} ('{tensor.name if tensor else ''}') is absent or has "
+            "no scale, expected a quantized tensor; convert the model again"
+        )
+    return tensor
+
+
+def _wrong(call: Call, what: str) -> QuantizationError:
+    return QuantizationError(f"{call.operator.type}: {what}")
+
+
+def _quantized(tensor: Tensor) -> Quantization:
+    return tensor.quantized or Quantization(np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def _one_scale(call: Call, tensor: Tensor) -> np.float32:
+    scale = _quantized(tensor).scale
+    if scale.size != 1 or not scale[0] > 0:
+        raise _wrong(
+            call,
+            f"tensor '{tensor.name}' with scales {scale[:3]} found, expected one above 0; "
+            "calibrate and convert the model again"
+        )
+    return np.float32(scale[0])
+
+
+def _zero_point(call: Call, tensor: Tensor) -> int:
+    _one_scale(call, tensor)
+    return _in_range(call, tensor, int(_quantized(tensor).zero_point[0]))
+
+
+def _in_range(call: Call, tensor: Tensor, zero_point: int) -> int:
+    """A zero point that the tensor's type holds; int16 has none but 0."""
+    limits = np.iinfo(tensor.dtype or np.int8)
+    lowest, highest = (0, 0) if tensor.type == "INT16" else (int(limits.min), int(limits.max))
+    if not lowest <= zero_point <= highest:
+        raise _wrong(
+            call,
+            f"{tensor.type} tensor '{tensor.name}' with zero point {zero_point} found, "
+            f"expected {lowest} to {highest}; convert the model again"
+        )
+    return zero_point

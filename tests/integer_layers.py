@@ -1,0 +1,153 @@
+"""Random quantized layers that multiply by weights, for whichever implementation they are compared with.
+
+The multiplier is drawn first, and the scales follow from it, so that outputs cover their whole range and
+saturate at both ends; every third bias puts its accumulators right at a tie between two outputs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from configurations import integers, pick
+
+from ptq.graph import Quantization
+
+ACTIVATIONS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]
+LIMITS = {np.int8: 127, np.uint8: 255, np.int16: 32767}
+
+
+def quantization(scale, zero_point, axis=0):
+    scale = np.atleast_1d(np.asarray(scale, np.float32))
+    return Quantization(scale, np.full(scale.size, zero_point, np.int64), axis)
+
+
+def zero_point(rng, dtype):
+    """Any, the ends of the type among them; 0 for int16."""
+    if dtype == np.int16:
+        return 0
+    limits = np.iinfo(dtype)
+    return int(pick(rng, limits.min, limits.max, rng.integers(limits.min, limits.max + 1)))
+
+
+@dataclass
+class Layer:
+    """Integers and quantization of an input, weights, bias (or None) and output.
+
+    input, weights: (array, quantization). bias: int32 or int64 [outputs].
+    """
+
+    input: tuple
+    weights: tuple
+    bias: tuple | None
+    output: Quantization
+
+
+def layer(
+    rng, dtype, input_shape, weight_shape, axis, terms, per_channel=None, bias_type=None, without_bias=0.0
+):
+    """A random layer; terms: how many products an output sums."""
+    weight_type = np.uint8 if dtype == np.uint8 else np.int8
+    outputs = weight_shape[axis]
+    per_channel = dtype != np.uint8 and (bool(rng.integers(2)) if per_channel is None else per_channel)
+    weights = integers(rng, weight_shape, weight_type)
+    input = integers(rng, input_shape, dtype)
+    if rng.random() < 0.2:
+        weights, input = np.full_like(weights, weights.flat[0]), np.full_like(input, input.flat[0])
+    spread = 40 * LIMITS[dtype] * max(terms, 1) ** 0.5
+    # the whole output is reached by accumulators of this spread; often much less, seldom more
+    multiplier = LIMITS[dtype] / spread * np.exp(rng.uniform(-3, 2, outputs if per_channel else 1))
+    if rng.random() < 0.1:
+        multiplier *= np.exp(rng.uniform(-8, 6))
+    input_scale, output_scale = np.exp(rng.uniform(-5, -1, 2)).astype(np.float32)
+    weights_scale = (multiplier * output_scale / input_scale).astype(np.float32)
+    output = quantization(output_scale, zero_point(rng, dtype))
+    bias = None
+    if rng.random() >= without_bias:
+        bias_type = bias_type or (np.int64 if dtype == np.int16 else np.int32)
+        real = np.float64(input_scale) * weights_scale.astype(np.float64) / np.float64(output_scale)
+        bias = rng.integers(-int(spread), int(spread) + 1, outputs)
+        ties = np.rint((rng.integers(-100, 100, outputs) + 0.5) / real) + rng.integers(-1, 2, outputs)
+        ties = np.clip(ties, -(2**30), 2**30).astype(np.int64)
+        bias = np.where(rng.random(outputs) < 0.3, ties, bias).astype(bias_type)
+        bias = bias, quantization(input_scale * weights_scale, 0)
+    return Layer(
+        (input, quantization(input_scale, zero_point(rng, dtype))),
+        (weights, quantization(weights_scale, zero_point(rng, dtype) if dtype == np.uint8 else 0, axis)),
+        bias,
+        output,
+    )
+
+
+def constants(builder, drawn, number):
+    """Weights and bias as constants of a graph."""
+    weights = builder.constant(drawn.weights[0], f"weights_{number}", drawn.weights[1])
+    if drawn.bias is None:
+        return [weights]
+    return [weights, builder.constant(drawn.bias[0], f"bias_{number}", drawn.bias[1])]
+
+
+def adder(drawn, type, options, version):
+    """A function that adds the layer to a builder, for `configurations.compare`."""
+
+    def add(builder, input):
+        operands = [input, *constants(builder, drawn, len(builder.graph.operators))]
+        return builder.op(type, operands, options, version, quantization=drawn.output)
+
+    return [drawn.input], add
+
+
+def bias_option(bias_type):
+    return {"quantized_bias_type": np.dtype(bias_type).name.upper()} if bias_type else {}
+
+
+def window_options(rng, kernel):
+    dilation = rng.integers(1, 4, 2) if rng.integers(2) else np.array([1, 1])
+    stride = rng.integers(1, 4, 2) if dilation.max() == 1 else np.array([1, 1])
+    extent = (kernel - 1) * dilation + 1
+    return extent, {
+        "padding": str(rng.choice(["SAME", "VALID"])),
+        "stride_h": int(stride[0]), "stride_w": int(stride[1]),
+        "dilation_h_factor": int(dilation[0]), "dilation_w_factor": int(dilation[1]),
+        "fused_activation_function": str(rng.choice(ACTIVATIONS)),
+    }  # fmt: skip
+
+
+def conv2d(dtype, bias_type=None):
+    def configure(rng):
+        groups = int(pick(rng, 1, 1, 2, 3)) if dtype != np.uint8 else 1
+        depth, outputs = int(rng.integers(1, 5)), int(rng.integers(1, 5)) * groups
+        kernel = rng.integers(1, 4, 2)
+        extent, options = window_options(rng, kernel)
+        image = (int(rng.integers(1, 3)), *(int(n) for n in extent + rng.integers(0, 6, 2)), depth * groups)
+        shape = (outputs, *(int(n) for n in kernel), depth)
+        drawn = layer(rng, dtype, image, shape, 0, np.prod(shape[1:]), bias_type=bias_type)
+        return adder(drawn, "CONV_2D", options | bias_option(bias_type), 3)
+
+    return configure
+
+
+def depthwise(dtype, without_bias=0.2):
+    def configure(rng):
+        channels, multiplier = int(rng.integers(1, 7)), int(pick(rng, 1, 1, 2, 3))
+        kernel = rng.integers(1, 5, 2)
+        extent, options = window_options(rng, kernel)
+        options["depth_multiplier"] = multiplier
+        image = (int(rng.integers(1, 3)), *(int(n) for n in extent + rng.integers(0, 6, 2)), channels)
+        shape = (1, *(int(n) for n in kernel), channels * multiplier)
+        drawn = layer(rng, dtype, image, shape, 3, np.prod(kernel), without_bias=without_bias)
+        return adder(drawn, "DEPTHWISE_CONV_2D", options, 3)
+
+    return configure
+
+
+def fully_connected(dtype, bias_type=None, per_channel=None):
+    def configure(rng):
+        inner, outputs = int(rng.integers(1, 80)), int(rng.integers(1, 20))
+        shape = [(int(rng.integers(1, 5)), inner), (2, int(rng.integers(1, 4)), inner)][int(rng.integers(2))]
+        options = {
+            "fused_activation_function": str(rng.choice(ACTIVATIONS)),
+            "keep_num_dims": bool(rng.integers(2)),
+        }
+        drawn = layer(rng, dtype, shape, (outputs, inner), 0, inner, per_channel, bias_type, without_bias=0.2)
+        return adder(drawn, "FULLY_CONNECTED", options | bias_option(bias_type), 4)
+
+    return configure
