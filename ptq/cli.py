@@ -11,17 +11,19 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from ptq.arrays import random_inputs, read_array, save_arrays, value_text
 from ptq.compare import compare
 from ptq.converter import Converter
 from ptq.demo import DEFAULT, SUBJECTS, demo
-from ptq.errors import PtqError
+from ptq.errors import InputError, PtqError
 from ptq.format import load, load_directory, save
 from ptq.format.files import read_file
-from ptq.graph import Array, Graph
+from ptq.graph import Array, Graph, Operator
 from ptq.inspect import decision_table, describe
 from ptq.interpreter import Interpreter
 from ptq.passes.recipes import find_recipe
@@ -82,17 +84,22 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _command(commands: Any, name: str, run: Any, about: str, epilog: str = "") -> argparse.ArgumentParser:
+def _command(
+    commands: Any, name: str, run: Any, about: str, examples: Sequence[str], notes: str = ""
+) -> argparse.ArgumentParser:
+    lines = [f"  ptq {name} {example}".rstrip() for example in examples]
     sub: argparse.ArgumentParser = commands.add_parser(
-        name, help=about, description=about[0].upper() + about[1:] + ".", epilog=epilog, allow_abbrev=False
-    )
+        name, help=about, description=about[0].upper() + about[1:] + ".", allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join([*([fill(notes, 79), ""] if notes else []), "examples:", *lines]),
+    )  # fmt: skip
     sub.set_defaults(command=run, usage_error=sub.error)
     return sub
 
 
 def _add_demo(commands: Any) -> None:
     about = "quantize a shipped classifier and show what it costs and saves"
-    sub = _command(commands, "demo", _demo, about)
+    sub = _command(commands, "demo", _demo, about, ["", "--model country_lstm --figure sizes.png"])
     sub.add_argument("-o", "--output", metavar="DIR", default="ptq-demo", help="for the files (ptq-demo)")
     sub.add_argument("--model", choices=SUBJECTS, default=DEFAULT, help=f"of clothes or of names ({DEFAULT})")
     sub.add_argument("--images", metavar="N", type=int, default=2000, help="test examples, 1 to 2000 (2000)")
@@ -100,24 +107,41 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_convert(commands: Any) -> None:
-    about = "convert a float model, with int8 weights if wanted"
-    sub = _command(commands, "convert", _convert, about)
+    about = "convert a float model, with int8 or float16 weights if wanted"
+    examples = [
+        "float.tflite -o small.tflite --post-training-quantize",
+        "float.tflite -o small.tflite --post-training-quantize --skip 'head/*' --skip SVDF",
+        "saved_model -o half.tflite --float16",
+    ]
+    sub = _command(commands, "convert", _convert, about, examples)
     sub.add_argument("model", help="a float .tflite file, or a directory saved by ptq.save_directory")
     sub.add_argument("-o", "--output", metavar="FILE", required=True, help="the .tflite file to write")
-    sub.add_argument(
-        "--post-training-quantize", action="store_true", help="int8 weights, for hybrid arithmetic"
+    smaller = sub.add_mutually_exclusive_group()
+    smaller.add_argument(
+        "--post-training-quantize", action="store_true",
+        help="int8 weights, a quarter of the size, for hybrid arithmetic",
+    )  # fmt: skip
+    smaller.add_argument(
+        "--float16", action="store_true", help="float16 weights, half the size; the arithmetic stays float"
     )
     sub.add_argument(
         "--recipe",
         help="current: a scale for each output channel, as TensorFlow's converter does today (default); "
         "2018: a scale for each tensor, as its first release did",
     )
+    sub.add_argument(
+        "--skip", metavar="NAME", action="append", default=[],
+        help="keep the float weights of operators whose type, or name of their first output, is NAME, "
+        "in which * stands for any letters and ? for one; may be given several times",
+    )  # fmt: skip
     sub.add_argument("--verbose", action="store_true", help="a line for each operator, however many")
 
 
 def _add_run(commands: Any) -> None:
     about = "run a model on given or random inputs and show its outputs"
-    sub = _command(commands, "run", _run, about)
+    examples = ["small.tflite --random 0", "small.tflite --input a.npy --input b.npy -o y.npy"]
+    notes = "States (variables) start at zero: a run is one invocation."
+    sub = _command(commands, "run", _run, about, examples, notes)
     sub.add_argument("model", help="a .tflite file, or a directory saved by ptq.save_directory")
     _add_inputs(sub)
     sub.add_argument(
@@ -129,20 +153,21 @@ def _add_run(commands: Any) -> None:
 
 def _add_inspect(commands: Any) -> None:
     about = "show a model's inputs and outputs, operators, tensors, quantization and bytes"
-    sub = _command(commands, "inspect", _inspect, about)
+    sub = _command(commands, "inspect", _inspect, about, ["small.tflite", "small.tflite --verbose"])
     sub.add_argument("model", help="a .tflite file, or a directory saved by ptq.save_directory")
     sub.add_argument("--verbose", action="store_true", help="names in full, however wide the table becomes")
 
 
 def _add_compare(commands: Any) -> None:
     about = "run two models on the same inputs and find where their tensors part"
-    epilog = (
+    notes = (
         "max error: the largest |a - b|. SQNR: 10 log10(sum a^2 / sum (a - b)^2), in dB; 20 dB is noise with "
         "a hundredth of the signal's power. Two operators are named: the first whose outputs are not "
         "bit-identical, and the first whose SQNR is below the threshold. Tensors are matched by name, else "
-        "by order where operator and shape agree."
+        "by order where operator and shape agree. States (variables) of both models start at zero."
     )
-    sub = _command(commands, "compare", _compare, about, epilog)
+    examples = ["float.tflite small.tflite --random 0", "float.tflite small.tflite --input x.npy"]
+    sub = _command(commands, "compare", _compare, about, examples, notes)
     sub.add_argument("a", help="the reference: a .tflite file, or a directory saved by ptq.save_directory")
     sub.add_argument("b", help="the model to judge, likewise")
     _add_inputs(sub)
@@ -169,18 +194,47 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _convert(arguments: argparse.Namespace) -> None:
     if arguments.recipe is not None and not arguments.post_training_quantize:
         arguments.usage_error("--recipe belongs to --post-training-quantize: give both or neither")
+    if arguments.skip and not (arguments.post_training_quantize or arguments.float16):
+        arguments.usage_error("--skip belongs to --post-training-quantize or --float16")
     recipe = find_recipe(arguments.recipe or "current").name
     source, target = Path(arguments.model), Path(arguments.output)
     graph, content = _load(arguments.model)
     before = _size(source)  # the target may be the same file
     converter = Converter(graph) if content is not None else Converter.from_graph(graph)
     converter.post_training_quantize, converter.recipe = arguments.post_training_quantize, recipe
-    save(converter.convert_to_graph(), target)
+    converter.float16, skip = arguments.float16, _Skip(arguments.skip)
+    converter.skip = skip if arguments.skip else None
+    converted = converter.convert_to_graph()
+    skip.check()
+    save(converted, target)
     after = target.stat().st_size
     rows = [[arguments.model, f"{before:,}", "1"], [arguments.output, f"{after:,}", f"{after / before:.3f}"]]
     print(table(["", "bytes", "ratio"], rows, {"bytes", "ratio"}, cut=""))
     print()
     print(decision_table(converter.report, arguments.verbose))
+
+
+class _Skip:
+    """Whether --skip names an operator; remembers which patterns did."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.unused = dict.fromkeys(patterns)
+        self.patterns = tuple(self.unused)
+
+    def __call__(self, operator: Operator, name: str) -> bool:
+        kind = operator.custom_code or operator.type
+        found = [p for p in self.patterns if fnmatchcase(kind, p) or fnmatchcase(name, p)]
+        for pattern in found:
+            self.unused.pop(pattern, None)
+        return bool(found)
+
+    def check(self) -> None:
+        """InputError for a pattern that no operator matched: more likely a slip than a wish."""
+        if self.unused:
+            raise InputError(
+                f"--skip {next(iter(self.unused))!r}: no such operator; expected an operator's type or the "
+                "name of its first output; `ptq inspect --verbose` shows both"
+            )
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -192,10 +246,22 @@ def _run(arguments: argparse.Namespace) -> None:
     seconds = time.perf_counter() - start
     for position, (index, value) in enumerate(zip(graph.outputs, outputs, strict=True)):
         print(value_text(f"output {position}", graph.tensors[index], value, arguments.top))
-    print(f"{len(graph.operators)} operators in {1000 * seconds:.1f} ms")
+    print(f"{_amount(graph)} in {1000 * seconds:.1f} ms")
     if arguments.output is not None:
         for path in save_arrays(arguments.output, outputs):
             print(f"saved {printable(str(path))}")
+
+
+def _amount(graph: Graph) -> str:
+    """How many operators a model has, outside and inside of subgraphs, and states."""
+    words = [f"{len(graph.operators)} operators"]
+    if graph.subgraphs:
+        inner = sum(len(subgraph.operators) for subgraph in graph.subgraphs)
+        words.append(f"{inner} more in {len(graph.subgraphs)} subgraphs")
+    states = sum(t.is_variable for g in (graph, *graph.subgraphs) for t in g.tensors)
+    if states:
+        words.append(f"{states} states that were zero before")
+    return ", ".join(words)
 
 
 def _inspect(arguments: argparse.Namespace) -> None:

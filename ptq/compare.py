@@ -57,6 +57,7 @@ class Comparison:
 
     only_a, only_b: outputs without a counterpart. constant_b: operators of b, usually DEQUANTIZE of
     weights, that compute from constants alone and are therefore not compared; constant_a likewise.
+    inner: operators of a in its subgraphs, whose values are those of a loop's last round.
     """
 
     rows: tuple[Row, ...]
@@ -65,6 +66,7 @@ class Comparison:
     constant_a: int
     constant_b: int
     threshold: float
+    inner: int = 0
 
     @property
     def identical(self) -> bool:
@@ -121,6 +123,9 @@ class Comparison:
         for label, count in (("a", self.constant_a), ("b", self.constant_b)):
             if count:
                 sentences.append(f"Computed from constants in {label}, not compared: {count} operators.")
+        if self.inner:
+            what = "only what WHILE, IF and CALL_ONCE return is"
+            sentences.append(f"Inside subgraphs of a, not compared: {self.inner} operators; {what}.")
         return sentences
 
 
@@ -134,7 +139,7 @@ def compare(
     """Run both models on the same inputs and compare each operator's outputs; a is the reference.
 
     Outputs are matched by name where a name occurs once in each model; the others by their order, where
-    type of operator and shape agree. Raises what `Interpreter.run` raises.
+    type of operator and shape agree. The states of both start at zero. Raises what `Interpreter.run` raises.
     """
     a, b = Interpreter(graph=graph_a, numerics=numerics), Interpreter(graph=graph_b, numerics=numerics)
     for label, interpreter in (("a", a), ("b", b)):
@@ -150,6 +155,7 @@ def compare(
         constant_a,
         constant_b,
         threshold,
+        sum(len(graph.operators) for graph in graph_a.subgraphs),
     )
 
 

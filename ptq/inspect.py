@@ -13,7 +13,7 @@ from ptq import kernels
 from ptq.errors import UnsupportedError
 from ptq.graph import ABSENT, Array, Graph, Operator, Quantization, Tensor
 from ptq.operators import OPTIONS
-from ptq.passes.report import Decision
+from ptq.passes.report import Decision, by_subgraph
 from ptq.terminal import human_size, printable, shape_text, table, wrapped
 
 AGGREGATE_FROM = 13
@@ -85,7 +85,7 @@ def operator_table(graph: Graph, columns: int | None = None) -> str:
             _shapes([graph.tensors[i] for i in operator.outputs]), option_text(operator),
         ])  # fmt: skip
     header = ["#", "operator", "ver", "arithmetic", "reads", "writes", "shape", "options"]
-    lines = table(header, rows, {"#", "ver"}, cut="reads", wrap="options", columns=columns)
+    lines = table(header, rows, {"#", "ver"}, wrap=("reads", "shape", "options"), columns=columns)
     return lines + (f"\n{NOT_RUN_NOTE}" if any(row[3].endswith(NOT_RUN) for row in rows) else "")
 
 
@@ -129,18 +129,14 @@ def size_table(graph: Graph, content: bytes | None = None, columns: int | None =
 def decision_table(decisions: Iterable[Decision], full: bool = False, columns: int | None = None) -> str:
     """In which arithmetic each operator computes, and why; alike ones together where there are many."""
     rows = list(decisions)
-    if full or len(rows) < AGGREGATE_FROM:
-        lines = [[str(d.operator), d.type, d.arithmetic, d.reason] for d in rows]
-        return table(["#", "operator", "arithmetic", "why"], lines, {"#"}, wrap="why", columns=columns)
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for d in rows:
-        groups.setdefault((d.type, d.arithmetic, _NUMBER.sub("#", d.reason)), []).append(d.reason)
-    lines = [
-        [str(len(reasons)), kind, arithmetic, _merged(reasons)]
-        for (kind, arithmetic, _), reasons in groups.items()
-    ]
-    header = ["count", "operator", "arithmetic", "why"]
-    return table(header, lines, {"count"}, wrap="why", columns=columns)
+    each = full or len(rows) < AGGREGATE_FROM
+    first = "#" if each else "count"
+    parts = []
+    for title, group in by_subgraph(rows):
+        lines = [[str(d.operator), d.type, d.arithmetic, d.reason] for d in group] if each else _sums(group)
+        text = table([first, "operator", "arithmetic", "why"], lines, {first}, wrap="why", columns=columns)
+        parts.append(f"{title}\n{text}" if title else text)
+    return "\n\n".join(parts)
 
 
 def option_text(operator: Operator) -> str:
@@ -165,8 +161,16 @@ def option_text(operator: Operator) -> str:
 
 
 _NUMBER = re.compile(r"\d+")
-_SHORT = {"asymmetric_quantize_inputs": "asymmetric inputs", "depth_multiplier": "multiplier"}
-"""Long names of options that stand in many lines."""
+_SHORT = {
+    "asymmetric_quantize_inputs": "asymmetric inputs",
+    "depth_multiplier": "multiplier",
+    "cond_subgraph_index": "condition",
+    "body_subgraph_index": "body",
+    "then_subgraph_index": "then",
+    "else_subgraph_index": "else",
+    "init_subgraph_index": "subgraph",
+}
+"""Long names of options, shorter; the subgraphs that an operator runs are named by their numbers."""
 
 
 def _headline(graph: Graph, name: str, content: bytes | None) -> str:
@@ -206,7 +210,15 @@ def _shapes(tensors: list[Tensor]) -> str:
 
 
 def _indices(indices: Iterable[int]) -> str:
-    return " ".join("-" if i == ABSENT else str(i) for i in indices)
+    """7 3 - 4..9: tensors' numbers, absent ones, and numbers that follow each other."""
+    runs: list[list[int]] = []
+    for i in indices:
+        if runs and i != ABSENT and i == runs[-1][-1] + 1 and runs[-1][-1] != ABSENT:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    words = [[f"{run[0]}..{run[-1]}"] if len(run) > 3 else map(str, run) for run in runs]
+    return " ".join("-" if word == str(ABSENT) else word for run in words for word in run)
 
 
 def _role(graph: Graph, index: int) -> str:
@@ -271,6 +283,17 @@ def _tells(value: Any, default: Any) -> bool:
     if isinstance(value, np.ndarray):
         return bool(value.size)
     return value is not None and value != (False if default is None else default)
+
+
+def _sums(decisions: Iterable[Decision]) -> list[list[str]]:
+    """How many decisions are alike but for the numbers in their reasons."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for d in decisions:
+        groups.setdefault((d.type, d.arithmetic, _NUMBER.sub("#", d.reason)), []).append(d.reason)
+    return [
+        [str(len(reasons)), kind, arithmetic, _merged(reasons)]
+        for (kind, arithmetic, _), reasons in groups.items()
+    ]
 
 
 def _merged(reasons: list[str]) -> str:

@@ -49,32 +49,34 @@ def table(
     rows: Sequence[Sequence[str]],
     right: Collection[str] = (),
     cut: str | None = None,
-    wrap: str | None = None,
+    wrap: str | Sequence[str] = (),
     columns: int | None = None,
 ) -> str:
     """Aligned columns under a header, in at most `columns` (default: the terminal's).
 
     right: the headers of the columns that are aligned to the right. Where a row is too long, the column
-    `cut` loses the middle of its texts, then the column `wrap` is broken into lines. columns 0: no limit.
+    `cut` loses the middle of its texts, then the columns `wrap`, one or several, are broken into lines.
+    columns 0: no limit.
     """
     cells = [list(header), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     limit = width() if columns is None else columns
-    for name in (cut, wrap):
-        if name is not None and limit:
+    wraps = [wrap] if isinstance(wrap, str) else list(wrap)
+    for name in ([] if cut is None else [cut]) + wraps:
+        if limit:
             excess = sum(widths) + len(GAP) * (len(widths) - 1) - limit
             i = header.index(name)
             widths[i] = max(widths[i] - max(excess, 0), min(widths[i], NARROWEST))
     cells.insert(1, ["-" * w for w in widths])
     to_right = [name in right for name in header]
-    wrapping = None if wrap is None else header.index(wrap)
+    wrapping = {header.index(name) for name in wraps}
     return "\n".join(line for row in cells for line in _lines(row, widths, to_right, wrapping))
 
 
-def _lines(row: Sequence[str], widths: list[int], to_right: list[bool], wrapping: int | None) -> list[str]:
+def _lines(row: Sequence[str], widths: list[int], to_right: list[bool], wrapping: set[int]) -> list[str]:
     """The lines of one row: more than one if a cell is wrapped."""
     stacks = [
-        textwrap.wrap(cell, w, break_on_hyphens=False) if i == wrapping else [middle_cut(cell, w)]
+        textwrap.wrap(cell, w, break_on_hyphens=False) if i in wrapping else [middle_cut(cell, w)]
         for i, (cell, w) in enumerate(zip(row, widths, strict=True))
     ]
     lines = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from control_flow import looping_accumulator
 
 from ptq import cli
 from ptq.build import Builder
@@ -148,6 +149,51 @@ def test_an_output_that_cannot_be_written_leaves_nothing(capsys, tmp_path, model
     before = sorted(p.name for p in tmp_path.iterdir())
     assert "cannot be written" in fails(capsys, "convert", model, "-o", tmp_path / name)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("pattern", ["CONV_2D", "conv0", "re*", "r?lu"])
+def test_skip_names_operators_by_type_or_output(capsys, tmp_path, pattern):
+    save(Converter.from_graph(network(layers=2)).convert_to_graph(), tmp_path / "two.tflite")
+    arguments = ["convert", tmp_path / "two.tflite", "-o", tmp_path / "o.tflite", "--post-training-quantize"]
+    text = run(capsys, *arguments, "--skip", pattern)
+    rows = [line for line in text.splitlines() if "skipped by the user" in line]
+    skipped = {"CONV_2D": [0, 1], "conv0": [0]}.get(pattern, [1])  # the second one writes 'relu'
+    assert [int(row.split()[0]) for row in rows] == skipped
+
+
+def test_skip_may_be_given_again_and_a_slip_is_no_silence(capsys, tmp_path):
+    save(Converter.from_graph(network(layers=2)).convert_to_graph(), tmp_path / "two.tflite")
+    target = tmp_path / "o.tflite"
+    arguments = ["convert", tmp_path / "two.tflite", "-o", target, "--post-training-quantize"]
+    text = run(capsys, *arguments, "--skip", "conv0", "--skip", "relu")
+    assert text.count("skipped by the user") == 2 and "hybrid" not in text
+    target.unlink()
+    assert "--skip 'conv2'" in fails(capsys, *arguments, "--skip", "conv0", "--skip", "conv2")
+    assert not target.exists()
+    assert "--skip belongs to" in usage(capsys, *arguments[:-1], "--skip", "conv0")
+
+
+def test_convert_to_float16(capsys, tmp_path, model):
+    target = tmp_path / "half.tflite"
+    text = run(capsys, "convert", model, "-o", target, "--float16", "--skip", "logits")
+    converter = Converter.from_tflite(model)
+    converter.float16, converter.skip = True, lambda operator, name: name == "logits"
+    assert target.read_bytes() == converter.convert()
+    assert "constants stored as float16" in text and "skipped by the user" in text
+    both = usage(capsys, "convert", model, "-o", target, "--float16", "--post-training-quantize")
+    assert "not allowed with" in both
+
+
+def test_subgraphs_and_states_are_told(capsys, tmp_path):
+    graph, _ = looping_accumulator(3)
+    save(graph, tmp_path / "loop.tflite")
+    text = run(capsys, "run", tmp_path / "loop.tflite", "--random", 0)
+    assert "1 operators, 3 more in 2 subgraphs, 1 states that were zero before in " in text
+    text = run(capsys, "compare", tmp_path / "loop.tflite", tmp_path / "loop.tflite", "--random", 0)
+    assert "Inside subgraphs of a, not compared: 3 operators" in text
+    text = run(capsys, "convert", tmp_path / "loop.tflite", "-o", tmp_path / "o.tflite")
+    assert "subgraph 1:\n#  operator" in text and "subgraph 2:\n" in text
+    assert "condition 1, body 2" in run(capsys, "inspect", tmp_path / "loop.tflite")
 
 
 # --- models that cannot be read -----------------------------------------------------------------------

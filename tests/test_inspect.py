@@ -209,3 +209,19 @@ def test_few_decisions_stand_one_by_one_and_many_together():
         {"count": "1", "operator": "SOFTMAX", "arithmetic": "float", "why": "fewer than 1024"},
     ]
     assert len(columns_of(decision_table(decisions(40), full=True))) == 41
+
+
+def test_decisions_stand_under_their_subgraphs():
+    inner = [Decision(i, "RELU", f"r{i}", "float", "has no weights", 2) for i in range(2)]
+    few, many = decision_table([*decisions(1), *inner]), decision_table([*decisions(20), *inner])
+    for text, first, count in ((few, "#", ["0", "1"]), (many, "count", ["2"])):
+        main, title, rest = text.partition("\n\nsubgraph 2:\n")
+        assert title and "RELU" not in main
+        assert [row[first] for row in columns_of(rest)] == count
+
+
+def test_numbers_that_follow_each_other_are_drawn_together():
+    graph = Graph(tensors=[Tensor(str(i), (1,)) for i in range(9)])
+    graph.operators = [Operator("CUSTOM", [4, 5, 6, 7, -1, -1, 0, 1, 2, 7], [8], custom_code="Mine")]
+    row, _ = columns_of(operator_table(graph))
+    assert row["reads"] == "4..7 - - 0 1 2 7"

@@ -26,6 +26,18 @@ def test_a_table_cuts_names_in_the_middle_and_wraps_reasons():
     assert " ".join(line[14:].strip() for line in lines[2:]) == "one two three four five six seven"
 
 
+def test_columns_are_wrapped_one_after_the_other():
+    words = "seven words of text in one cell"
+    text = table(["a", "b"], [[words, words]], wrap=("a", "b"), columns=50).splitlines()
+    assert text == [
+        "a                  b",
+        "-----------------  -------------------------------",
+        "seven words of     seven words of text in one cell",
+        "text in one cell",
+    ]
+    assert max(map(len, table(["a", "b"], [[words, words]], wrap=("a", "b"), columns=30).splitlines())) <= 30
+
+
 def test_a_table_without_limit_cuts_nothing():
     name = "x" * 300
     assert name in table(["name"], [[name]], cut="name", columns=0)

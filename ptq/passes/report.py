@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,13 @@ class Report(Sequence[Decision]):
     def __str__(self) -> str:
         width = max((20, *(len(d.type) for d in self.decisions)))
         lines = [f"{'#':>3}  {'operator':<{width}} {'arithmetic':<10} why"]
-        subgraph = 0
-        for d in self.decisions:
-            if d.subgraph != subgraph:
-                subgraph = d.subgraph
-                lines.append(f"subgraph {subgraph}:")
-            lines.append(f"{d.operator:>3}  {d.type:<{width}} {d.arithmetic:<10} {d.reason}")
+        for title, decisions in by_subgraph(self.decisions):
+            lines += [title] if title else []
+            lines += [f"{d.operator:>3}  {d.type:<{width}} {d.arithmetic:<10} {d.reason}" for d in decisions]
         return "\n".join(lines)
+
+
+def by_subgraph(decisions: Iterable[Decision]) -> list[tuple[str, list[Decision]]]:
+    """The decisions of each subgraph under a title; the main one, number 0, has none."""
+    groups = groupby(decisions, key=lambda decision: decision.subgraph)
+    return [(f"subgraph {number}:" if number else "", list(group)) for number, group in groups]
