@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ptq import kernels
 from ptq.errors import InputError, QuantizationError
 from ptq.graph import ABSENT, Graph, Operator
 from ptq.interpreter import Interpreter
+from ptq.kernels.call import Call
 from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.observers import MinMax, Observer, Range
 from ptq.terminal import table
@@ -28,6 +30,9 @@ from ptq.terminal import table
 Array = npt.NDArray[Any]
 Sample = Sequence[npt.ArrayLike] | Mapping[str, npt.ArrayLike]
 Dataset = Callable[[], Iterable[Sample]] | Iterable[Sample]
+
+SEQUENCE, CELL_STATE = "UNIDIRECTIONAL_SEQUENCE_LSTM", 19
+"""An operator whose state changes within an invocation, and the input that it is."""
 
 SAMPLES_PER_TASK = 8
 """How many samples a worker gets at a time, where an executor spreads them."""
@@ -162,6 +167,9 @@ def _observe(blank: _Blank, first: int, samples: Iterable[Sample]) -> Calibratio
         kept = [(i, x) for i, x in zip(operator.inputs, inputs, strict=True) if i in variables]
         note([i for i, _ in kept], [x for _, x in kept])
         note(operator.outputs, outputs)
+        if operator.type == SEQUENCE:
+            for state in _cell_states(blank, interpreter.graph, operator, inputs):
+                note([operator.inputs[CELL_STATE]], [state])
 
     interpreter.add_hook(hook)
     count = 0
@@ -176,6 +184,22 @@ def _observe(blank: _Blank, first: int, samples: Iterable[Sample]) -> Calibratio
             raise type(error)(f"representative_dataset, sample {number}: {error}") from error
         count += 1
     return Calibration(observers, names, count)
+
+
+def _cell_states(
+    blank: _Blank, graph: Graph, operator: Operator, inputs: list[Array | None]
+) -> Iterator[Array]:
+    """The cell state after each step but the last: the sequence is run again, one step at a time."""
+    tensors = [None if i == ABSENT else graph.tensors[i] for i in operator.inputs]
+    outputs, axis = [graph.tensors[i] for i in operator.outputs], 0 if operator.options["time_major"] else 1
+    inputs, x = list(inputs), np.asarray(inputs[0])
+    for step in range(x.shape[axis] - 1):
+        inputs[0] = np.take(x, [step], axis)
+        call = Call(operator, tensors, inputs, outputs, blank.numerics)
+        kernels.evaluate(call, f"{operator.type} at time {step}")
+        for place, state in call.new_states.items():
+            inputs[place] = state
+        yield np.asarray(inputs[CELL_STATE])
 
 
 def _in_order(graph: Graph, sample: Sample, number: int) -> list[Array]:

@@ -246,10 +246,16 @@ def activations():
 
 
 @case
-def means_and_sums():
+def means():
     b = Builder()
     x = conv(b, image(b))
-    return b.finish(b.mean(x, [1, 2]), b.op("SUM", [x, np.array([1, 2], np.int32)], {"keep_dims": True}))
+    return b.finish(b.mean(x, [1, 2]), b.mean(x, [1]))
+
+
+@case
+def sums():
+    b = Builder()
+    return b.finish(b.op("SUM", [conv(b, image(b)), np.array([1, 2], np.int32)], {"keep_dims": True}))
 
 
 @case
@@ -258,8 +264,13 @@ def movers():
     x = b.pad(conv(b, image(b)), [[0, 0], [1, 1], [2, 0], [0, 0]])
     x = b.transpose(b.reshape(x, (1, x.shape[1] * x.shape[2], 5)), (0, 2, 1))
     begin, size = np.array([0, 1, 2], np.int32), np.array([1, 3, -1], np.int32)
-    x = b.op("SLICE", [x, begin, size])
-    return b.finish(b.op("TILE", [x, np.array([1, 2, 1], np.int32)]))
+    return b.finish(b.op("SLICE", [x, begin, size]))
+
+
+@case
+def tiling():
+    b = Builder()
+    return b.finish(b.op("TILE", [dense(b, b.input("x", (2, 8))), np.array([1, 2], np.int32)]))
 
 
 @case
@@ -334,7 +345,7 @@ def gathering():
 @case
 def float_in_the_middle():
     b = Builder()
-    x = b.op("ELU", [conv(b, image(b))])
+    x = b.op("FLOOR", [conv(b, image(b))])
     return b.finish(conv(b, x, seed=9))
 
 
@@ -342,7 +353,7 @@ def float_in_the_middle():
 def float_beside_integers():
     b = Builder()
     x = conv(b, image(b))
-    return b.finish(b.add(b.op("FLOOR", [x]), x), b.op("FLOOR", [b.op("ELU", [b.relu(x)])]))
+    return b.finish(b.add(b.op("FLOOR", [x]), x), b.op("FLOOR", [b.op("FLOOR", [b.relu(x)])]))
 
 
 @case
@@ -410,7 +421,7 @@ def random_graph(seed, joining=True):
         lambda x: b.logistic(x),
         lambda x: b.tanh(x),
         lambda x: b.softmax(x),
-        lambda x: b.op("ELU", [x]),
+        lambda x: b.op("FLOOR", [x]),
     ]
     if joining:
         steps += [

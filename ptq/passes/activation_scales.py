@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from ptq.calibration import Calibration
 from ptq.graph import Graph, Operator, Quantization
+from ptq.observers import Range
 from ptq.passes.integer_rules import Scheme, is_real
 
 
@@ -25,13 +26,15 @@ from ptq.passes.integer_rules import Scheme, is_real
 class Scales:
     """The parameters of all real tensors; constants only where they are operands of rule 2.
 
-    observed: the tensors whose parameters come from their own range. by_tensor: the parameters.
+    ranges: what was observed. observed: the tensors whose parameters come from their own range.
+    by_tensor: the parameters.
     written: what an operator writes instead, where its tensor has other parameters (by tensor).
     read: what an operator reads instead (by the operator's identity and the operand's position).
     """
 
-    by_tensor: dict[int, Quantization] = field(default_factory=dict)
-    observed: frozenset[int] = frozenset()
+    by_tensor: dict[int, Quantization]
+    ranges: dict[int, Range]
+    observed: frozenset[int]
     written: dict[int, Quantization] = field(default_factory=dict)
     read: dict[tuple[int, int], Quantization] = field(default_factory=dict)
 
@@ -41,7 +44,7 @@ def choose_scales(graph: Graph, calibration: Calibration, scheme: Scheme) -> Sca
     ranges = {i: found for i in calibration.observers if (found := calibration.range(i)) is not None}
     observed = frozenset(ranges) - _decided_elsewhere(graph, frozenset(ranges), scheme)
     parameters = {i: scheme.parameters(*found) for i, found in ranges.items() if i in observed}
-    scales = Scales(parameters, observed)
+    scales = Scales(parameters, ranges, observed)
     _propagate(graph, scales, scheme)
     return scales
 

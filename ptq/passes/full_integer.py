@@ -19,7 +19,8 @@ from ptq.passes.activation_scales import Scales, choose_scales
 from ptq.passes.explain import explain
 from ptq.passes.fold import remove_unused_tensors
 from ptq.passes.integer_constants import quantize_activation, quantize_layer
-from ptq.passes.integer_rules import LAYERS, Scheme, is_real, version_of
+from ptq.passes.integer_lstm import SEQUENCE, lstm_obstacle, quantize_lstm
+from ptq.passes.integer_rules import DEFECTIVE, LAYERS, Scheme, is_real, version_of
 from ptq.passes.integer_wiring import Wiring
 from ptq.passes.report import Report
 from ptq.passes.rewire import Skip, raise_version, skipped_operators
@@ -63,8 +64,10 @@ def _obstacle(graph: Graph, operator: Operator, scales: Scales, scheme: Scheme, 
     unknown = [i for i in reals if i not in scales.by_tensor and not graph.tensors[i].is_constant]
     if not reals:
         return "reads and writes no real numbers"
+    if operator.type == SEQUENCE and not skipped:
+        return lstm_obstacle(graph, operator, scales, scheme)
     if operator.type not in scheme.versions:
-        return f"no {scheme.activations.lower()} kernel for this operator"
+        return DEFECTIVE.get(operator.type, f"no {scheme.activations.lower()} kernel for this operator")
     if skipped:
         return "skipped by the user"
     if all(graph.tensors[i].is_constant for i in operator.inputs if i != ABSENT):
@@ -108,6 +111,8 @@ def _bias(operator: Operator) -> int:
 
 def _quantize_operator(wiring: Wiring, operator: Operator) -> str:
     """Let an operator read and write integers; returns what the report says of it."""
+    if operator.type == SEQUENCE:
+        return quantize_lstm(wiring, operator)
     layer = LAYERS.get(operator.type)
     stored = layer is not None and wiring.graph.tensors[operator.inputs[layer.weights]].is_constant
     inputs, reason = list(operator.inputs), f"{wiring.scheme.activations.lower()} activations"
@@ -163,7 +168,7 @@ def _set_options(operator: Operator) -> None:
 
 def _set_versions(graph: Graph, wiring: Wiring) -> None:
     for operator in graph.operators:
-        if id(operator) in wiring.integer:
+        if id(operator) in wiring.integer and operator.type != SEQUENCE:
             raise_version(graph, operator.type, version_of(graph, operator, wiring.scheme))
     for kind in ("QUANTIZE", "DEQUANTIZE"):
         raise_version(graph, kind, 1)

@@ -100,7 +100,7 @@ def quantize_activation(tensor: Tensor, scheme: Scheme, quantization: Quantizati
     limits = np.iinfo(scheme.dtype)
     y = values.astype(np.float64) / np.float64(quantization.scale[0]) + quantization.zero_point[0]
     lowest = limits.min if scheme.activations == "INT8" else -limits.max
-    integers = np.clip(round_half_away(y), lowest, limits.max).astype(scheme.dtype)
+    integers = np.asarray(np.clip(round_half_away(y), lowest, limits.max), scheme.dtype)
     return _constant(tensor, integers, quantization)
 
 

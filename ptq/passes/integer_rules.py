@@ -35,13 +35,16 @@ FIXED_OUTPUT = {
 INT8_VERSION = {
     "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "TRANSPOSE_CONV": 2, "BATCH_MATMUL": 2,
     "ADD": 2, "SUB": 2, "MUL": 2, "MAXIMUM": 2, "MINIMUM": 2, "AVERAGE_POOL_2D": 2, "MAX_POOL_2D": 2,
-    "MEAN": 2, "SUM": 2, "SOFTMAX": 2, "LOGISTIC": 2, "TANH": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 1,
+    "MEAN": 2, "SOFTMAX": 2, "LOGISTIC": 2, "TANH": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 1,
     "LEAKY_RELU": 1, "HARD_SWISH": 1, "RESHAPE": 1, "SQUEEZE": 1, "EXPAND_DIMS": 1, "TRANSPOSE": 2, "PAD": 2,
     "PADV2": 2, "CONCATENATION": 2, "SPLIT": 2, "SPLIT_V": 2, "PACK": 2, "UNPACK": 2, "SLICE": 2,
     "STRIDED_SLICE": 2, "GATHER": 2, "TILE": 3, "REVERSE_V2": 1, "DEPTH_TO_SPACE": 2, "SPACE_TO_DEPTH": 2,
     "RESIZE_NEAREST_NEIGHBOR": 2, "SELECT": 1, "SELECT_V2": 1,
 }  # fmt: skip
 """The operators that become integer operators, and the version that says so in the file."""
+
+DEFECTIVE = {"SUM": "the runtime's reference kernel for int8 takes its operand for uint8"}
+"""Operators that TensorFlow quantizes and that ptq leaves float, and why."""
 
 INT16_VERSION = {
     "CONV_2D": 8, "DEPTHWISE_CONV_2D": 5, "FULLY_CONNECTED": 11, "ADD": 3, "SUB": 5, "MUL": 4,
