@@ -5,7 +5,7 @@ import pytest
 
 import ptq.format
 from ptq.build import Builder
-from ptq.errors import GraphError, InputError, ShapeError
+from ptq.errors import GraphError, InputError, PtqError, ShapeError
 from ptq.graph import ABSENT, Quantization
 from ptq.interpreter import Interpreter
 
@@ -99,6 +99,11 @@ def test_every_helper_computes_what_it_says():
         "squeeze": (lambda b, t: b.squeeze(t), x[0]),
         "pad": (lambda b, t: b.pad(t, amounts), np.pad(x, amounts)),
         "transpose": (lambda b, t: b.transpose(t, (3, 0, 1, 2)), x.transpose(3, 0, 1, 2)),
+        "gather": (lambda b, t: b.gather(t, [2, 0], axis=2), x[:, :, [2, 0]]),
+        "batch matmul": (lambda b, t: b.batch_matmul(t, x, adj_y=True), x @ x.swapaxes(-1, -2)),
+        "pack": (lambda b, t: b.pack([t, t], axis=-1), np.stack([x, x], axis=-1)),
+        "unpack": (lambda b, t: b.unpack(t, axis=2)[-1], x[:, :, 3]),
+        "split": (lambda b, t: b.split(t, 2, axis=2)[1], x[:, :, 2:]),
         "quantize": (lambda b, t: b.dequantize(b.quantize(t, 0.5, 3)), np.round(x * 2) / 2),
     }
     for name, (add, expected) in cases.items():
@@ -163,3 +168,55 @@ def test_mistakes_are_named_where_they_are_made():
         b.finish()
     with pytest.raises(GraphError, match="no TensorFlow Lite type"):
         b.constant(np.array(["text"]))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.s_[1], np.s_[-1], np.s_[:, 2], np.s_[..., -1], np.s_[1:, ::2], np.s_[::-1, 3:0:-1],
+        np.s_[:, None, 1], np.s_[..., None], np.s_[np.int64(1), ..., 1:3], np.s_[:-1, :, -3:-1],
+        np.s_[None, 1, ..., None], (),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_slice_is_what_python_makes_of_the_index(index):
+    x = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+    b = Builder()
+    graph = b.finish(b.strided_slice(b.input("x", x.shape), index))
+    (found,) = Interpreter(graph=graph).run([x])
+    assert found.shape == x[index].shape and found.tolist() == x[index].tolist()
+
+
+def test_what_picks_or_moves_elements_keeps_type_and_quantization():
+    quantization = Quantization(np.array([0.5], np.float32), np.array([3]))
+    b = Builder()
+    x = b.input("x", (2, 4), "INT8", quantization)
+    results = [b.gather(x, [1]), *b.split(x, 2, 1), b.strided_slice(x, 0), b.pack([x, x]), *b.unpack(x)]
+    assert {(t.type, t.quantization == quantization) for t in results} == {("INT8", True)}
+
+
+def test_the_size_of_a_transposed_convolution():
+    x = np.ones((1, 3, 4, 1), np.float32)
+    sizes = {
+        "SAME": (dict(stride=(2, 3)), (6, 12)), "VALID": (dict(stride=2, padding="VALID"), (8, 10)),
+        "given": (dict(stride=2, size=(5, 7)), (5, 7)), "wide": (dict(stride=5, padding="VALID"), (15, 20)),
+    }  # fmt: skip
+    for name, (options, size) in sizes.items():
+        b = Builder()
+        y = b.transpose_conv(b.input("x", x.shape), np.ones((2, 4, 4, 1)), np.full(2, 0.5), **options)
+        (found,) = Interpreter(graph=b.finish(y)).run([x])
+        assert found.shape == y.shape == (1, *size, 2)
+        # every element of x reaches 4 x 4 elements of both outputs, less those beyond the borders
+        reached, cut = float((found - 0.5).sum()), name in ("SAME", "given")
+        assert reached < 2 * 12 * 16 if cut else reached == 2 * 12 * 16
+    assert b.graph.operators[0].version == 3
+
+
+def test_mistakes_in_moving_are_shape_errors():
+    b = Builder()
+    x = b.input("x", (2, 4))
+    for wrong in (lambda: b.unpack(x, 2), lambda: b.split(x, 3, 1), lambda: b.strided_slice(x, (0, 0, 0))):
+        with pytest.raises(ShapeError):
+            wrong()
+    with pytest.raises(PtqError):
+        b.pack([])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import ptq
 from ptq.build import GATES, Builder, LSTMWeights
 from ptq.errors import InputError, ShapeError
 from ptq.format import dumps, load
@@ -69,7 +70,10 @@ def every_layer():
     x = b.svdf(x, weights(6, 4), weights(6, 3), weights(2), rank=3)
     x = b.reshape(x, (2, 3, 2))
     x = b.unidirectional_sequence_rnn(x, weights(3, 2), weights(3, 3), weights(3))
-    plain = LSTMWeights(weights(4, 2, 3), weights(4, 2, 2), weights(4, 2))
+    both = b.bidirectional_sequence_rnn(x, *[(weights(4, 3), weights(4, 4), weights(4))] * 2)
+    x = b.add(*both)
+    plain = LSTMWeights(weights(4, 2, 4), weights(4, 2, 2), weights(4, 2))
+    (x,) = b.bidirectional_sequence_lstm(x, plain, plain, time_major=True, merge_outputs=True)
     return b.finish(b.unidirectional_sequence_lstm(x, plain))
 
 
@@ -80,6 +84,12 @@ def test_states_survive_a_file():
     assert states == {
         "lstm/output_state": (6, 5), "lstm/cell_state": (6, 5), "rnn/hidden_state": (6, 4),
         "svdf/state": (6, 18), "unidirectional_sequence_rnn/hidden_state": (2, 3),
+        "bidirectional_sequence_rnn/forward/hidden_state": (2, 4),
+        "bidirectional_sequence_rnn/backward/hidden_state": (2, 4),
+        "bidirectional_sequence_lstm/forward/output_state": (3, 2),
+        "bidirectional_sequence_lstm/forward/cell_state": (3, 2),
+        "bidirectional_sequence_lstm/backward/output_state": (3, 2),
+        "bidirectional_sequence_lstm/backward/cell_state": (3, 2),
         "unidirectional_sequence_lstm/output_state": (2, 2),
         "unidirectional_sequence_lstm/cell_state": (2, 2),
     }  # fmt: skip
@@ -110,3 +120,43 @@ def test_a_sequence_where_a_step_is_expected():
         b.lstm(b.input("x", (2, 7, 3)), plain)
     with pytest.raises(ShapeError, match="batch, time, inputs"):
         b.unidirectional_sequence_lstm(b.input("y", ()), plain)
+
+
+def test_two_lstms_have_their_operands_one_after_the_other():
+    b = Builder()
+    wide, narrow = (LSTMWeights(weights(4, n, 3), weights(4, n, n), weights(4, n)) for n in (5, 2))
+    outputs = b.bidirectional_sequence_lstm(b.input("x", (6, 7, 3)), wide, narrow)
+    assert [y.shape for y in outputs] == [(6, 7, 5), (6, 7, 2)]
+    found = read(b.finish(*outputs))
+    assert len(found) == 48
+    assert [(i, t[0]) for i, t in enumerate(found) if t] == [
+        (0, "x"),
+        *((first + i, name) for first in (1, 18) for i, name in [
+            *((i, f"input_to_{gate}_weights") for i, gate in enumerate(GATES)),
+            *((4 + i, f"recurrent_to_{gate}_weights") for i, gate in enumerate(GATES)),
+            *((11 + i, f"{gate}_gate_bias") for i, gate in enumerate(GATES)),
+        ]),
+        (35, "output_state"), (36, "cell_state"), (37, "output_state"), (38, "cell_state"),
+    ]  # fmt: skip
+    assert found[4][1] == (5, 3) and found[21][1] == (2, 3)
+    assert [found[i][1] for i in (36, 38)] == [(6, 5), (6, 2)]
+
+
+def test_two_rnns_read_from_both_ends():
+    b = Builder()
+    one = np.ones((1, 1))
+    outputs = b.bidirectional_sequence_rnn(
+        b.input("x", (3, 1, 1)), (one, one, np.zeros(1)), (one, 0 * one, np.ones(1)), "NONE", time_major=True
+    )
+    graph = b.finish(*outputs)
+    assert len(graph.operators[0].inputs) == 12
+    x = np.array([1, 10, 100], np.float32).reshape(3, 1, 1)
+    sums, shifted = ptq.Interpreter(graph=graph).run([x])
+    assert sums.ravel().tolist() == [1, 11, 111] and shifted.ravel().tolist() == [2, 11, 101]
+
+
+def test_two_lstms_have_no_layer_normalization():
+    b = Builder()
+    x, lstm = b.input("x", (6, 7, 3)), full_lstm()
+    with pytest.raises(InputError, match="layer_norm found, expected none"):
+        b.bidirectional_sequence_lstm(x, lstm, lstm)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import EllipsisType
+from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from ptq.builder.core import OperatorBuilder, Value
 from ptq.graph import DTYPES, Array, Quantization, Tensor
+
+Term = SupportsIndex | slice | EllipsisType | None
+Index = Term | tuple[Term, ...]
 
 
 class ElementwiseMethods(OperatorBuilder):
@@ -89,6 +94,41 @@ class ElementwiseMethods(OperatorBuilder):
         quantization = x.quantization
         return self.op("TRANSPOSE", [x, permutation], roles=roles, quantization=quantization, name=name)
 
+    def gather(
+        self, x: Value, indices: Value, axis: int = 0, batch_dims: int = 0, name: str | None = None
+    ) -> Tensor:
+        """GATHER: the slices of x along `axis` that `indices` name."""
+        table = x if isinstance(x, Tensor) else self.constant(x, f"{name or 'gather'}/table")
+        options, roles = {"axis": int(axis), "batch_dims": int(batch_dims)}, ("table", "indices")
+        return self.op("GATHER", [table, indices], options, roles=roles, name=name, **_like_input(table))
+
+    def split(self, x: Tensor, count: int, axis: int, name: str | None = None) -> list[Tensor]:
+        """SPLIT: `count` equal parts of x along `axis`."""
+        inputs: list[Value | None] = [np.array(axis, np.int32), x]
+        options, roles = {"num_splits": int(count)}, ("axis", "input")
+        return self.ops("SPLIT", inputs, options, roles=roles, name=name, **_like_input(x))
+
+    def strided_slice(self, x: Tensor, index: Index, name: str | None = None) -> Tensor:
+        """STRIDED_SLICE: x[index] as in Python; `np.s_[:, -1]` is a way to write an index down."""
+        terms = index if isinstance(index, tuple) else (index,)
+        options: dict[str, int] = {}
+        for i, term in enumerate(terms):
+            for mask in _masks(term):
+                options[mask] = options.get(mask, 0) | 1 << i
+        bounds = np.array([_bounds(term) for term in terms], np.int32).reshape(-1, 3).T
+        roles = ("input", "begin", "end", "strides")
+        return self.op("STRIDED_SLICE", [x, *bounds], options, roles=roles, name=name, **_like_input(x))
+
+    def pack(self, values: Sequence[Tensor], axis: int = 0, name: str | None = None) -> Tensor:
+        """PACK: tensors of one shape, stacked along a new dimension."""
+        options = {"values_count": len(values), "axis": int(axis)}
+        return self.op("PACK", values, options, name=name, **(_like_input(values[0]) if values else {}))
+
+    def unpack(self, x: Tensor, axis: int = 0, name: str | None = None) -> list[Tensor]:
+        """UNPACK: the slices of x along `axis`, without that dimension."""
+        options = {"num": x.shape[axis] if -len(x.shape) <= axis < len(x.shape) else 0, "axis": int(axis)}
+        return self.ops("UNPACK", [x], options, name=name, **_like_input(x))
+
     # --- conversion -------------------------------------------------------------------------------
 
     def quantize(
@@ -101,6 +141,31 @@ class ElementwiseMethods(OperatorBuilder):
     def dequantize(self, x: Tensor, name: str | None = None) -> Tensor:
         """DEQUANTIZE: integers of a quantized tensor, or float16, to float32."""
         return self.op("DEQUANTIZE", [x], output_type="FLOAT32", name=name)
+
+
+def _like_input(x: Tensor) -> dict[str, Any]:
+    """An output of the input's type and quantization."""
+    return {"output_type": x.type, "quantization": x.quantization}
+
+
+def _bounds(term: Term) -> tuple[int, int, int]:
+    """begin, end, stride; 0 and 1 where a mask makes them meaningless."""
+    if isinstance(term, slice):
+        return term.start or 0, term.stop or 0, 1 if term.step is None else term.step
+    if term is None or term is Ellipsis:
+        return 0, 1, 1
+    position = term.__index__()
+    return position, position + 1, 1
+
+
+def _masks(term: Term) -> list[str]:
+    """The masks that have a bit for a term."""
+    if isinstance(term, slice):
+        given = {"begin_mask": term.start, "end_mask": term.stop}
+        return [mask for mask, bound in given.items() if bound is None]
+    if term is None:
+        return ["new_axis_mask"]
+    return ["ellipsis_mask" if term is Ellipsis else "shrink_axis_mask"]
 
 
 def _like(value: Value, other: Tensor) -> Tensor | Array:

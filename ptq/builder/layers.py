@@ -58,6 +58,36 @@ class LayerMethods(ElementwiseMethods):
         roles = ("input", "weights", "bias")
         return self.op("FULLY_CONNECTED", [x, weights, bias], options, version, roles=roles, name=name)
 
+    def batch_matmul(
+        self, x: Value, y: Value, adj_x: bool = False, adj_y: bool = False, name: str | None = None
+    ) -> Tensor:
+        """BATCH_MATMUL: x @ y, [..., m, k] and [..., k, n]; transposed first where adj_x or adj_y is true."""
+        options = {"adj_x": adj_x, "adj_y": adj_y}
+        return self.op("BATCH_MATMUL", [x, y], options, roles=("lhs", "rhs"), name=name)
+
+    def transpose_conv(
+        self, x: Tensor, filter: Value, bias: Value | None = None, stride: Pair = 1, padding: str = "SAME",
+        size: Pair | None = None, activation: str = "NONE", name: str | None = None
+    ) -> Tensor:
+        """TRANSPOSE_CONV; filter [outputs, height, width, inputs], bias [outputs] or none.
+
+        size: of the output, of which several are possible; as Keras chooses it unless given, the input's
+        size times the stride, and with VALID padding what the filter reaches beyond. x's batch size is fixed.
+        """
+        outputs, *kernel = (*shape_of(filter), 0, 0, 0)[:3]
+        if size is None:
+            sizes = zip((*x.shape, 0, 0, 0)[1:3], kernel, _pair(stride), strict=True)
+            beyond = padding == "VALID"
+            height, width = (n * s + (max(k - s, 0) if beyond else 0) for n, k, s in sizes)
+        else:
+            height, width = _pair(size)
+        output = np.array([*x.shape[:1], height, width, outputs], np.int32)
+        version = 4 if activation != "NONE" else 1 if bias is None else 3
+        return self.op(
+            "TRANSPOSE_CONV", [output, filter, x, bias], _geometry(padding, stride, activation), version,
+            roles=("output_shape", "filter", "input", "bias"), output_type=x.type, name=name,
+        )  # fmt: skip
+
     def batch_norm(
         self, x: Tensor, gamma: npt.ArrayLike, beta: npt.ArrayLike, mean: npt.ArrayLike,
         variance: npt.ArrayLike, epsilon: float = 1e-3, name: str | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from ptq.builder.core import OperatorBuilder, Value, shape_of
 from ptq.errors import InputError
-from ptq.graph import Array, Tensor
+from ptq.graph import ABSENT, Array, Tensor
 
 GATES = ("input", "forget", "cell", "output")
 """TensorFlow Lite's order of an LSTM's gates; "cell" is the candidate that may be written to the cell."""
@@ -18,6 +18,9 @@ PEEPHOLES = ("input", "forget", "output")
 
 Gates = Sequence[Value | None] | Array
 """An operand for each gate, or an array whose first dimension runs over the gates."""
+
+RNNWeights = tuple[Value, Value, Value]
+"""weights [units, inputs], recurrent_weights [units, units], bias [units]."""
 
 LSTM_ROLES = (
     "input",
@@ -116,6 +119,47 @@ class RecurrentMethods(OperatorBuilder):
         batch, operands = _size(x, 1 if time_major else 0), [weights, recurrent_weights, bias]
         return self._rnn("UNIDIRECTIONAL_SEQUENCE_RNN", x, operands, options, batch, name)
 
+    def bidirectional_sequence_lstm(
+        self, x: Tensor, forward: LSTMWeights, backward: LSTMWeights, activation: str = "TANH",
+        cell_clip: float = 0.0, projection_clip: float = 0.0, time_major: bool = False,
+        merge_outputs: bool = False, name: str | None = None
+    ) -> list[Tensor]:
+        """BIDIRECTIONAL_SEQUENCE_LSTM: two LSTMs, the second from the end; shapes as for one.
+
+        Returns both outputs, or with merge_outputs one with both side by side. There is no layer norm.
+        """
+        pair, label = {"forward": forward, "backward": backward}, name or "bidirectional_sequence_lstm"
+        if any(gate is not None for weights in pair.values() for gate in weights.layer_norm):
+            raise InputError("BIDIRECTIONAL_SEQUENCE_LSTM: layer_norm found, expected none; use two LSTMs")
+        batch = _size(x, 1 if time_major else 0)
+        states = [self._lstm_states(f"{label}/{way}", weights, batch) for way, weights in pair.items()]
+        inputs = [x, *_lstm_operands(forward), *_lstm_operands(backward), *states[0], *states[1], *[None] * 9]
+        roles = ["input", *(f"{way}/{role}" for way in pair for role in LSTM_ROLES[1:18])]
+        options = {
+            **_lstm_options(activation, cell_clip, projection_clip),
+            "time_major": time_major, "merge_outputs": merge_outputs,
+        }  # fmt: skip
+        return self._both_ways("BIDIRECTIONAL_SEQUENCE_LSTM", inputs, options, roles, name)
+
+    def bidirectional_sequence_rnn(
+        self, x: Tensor, forward: RNNWeights, backward: RNNWeights, activation: str = "TANH",
+        time_major: bool = False, merge_outputs: bool = False, name: str | None = None
+    ) -> list[Tensor]:
+        """BIDIRECTIONAL_SEQUENCE_RNN: two RNNs, the second from the end; weights as three for each.
+
+        Returns both outputs, or with merge_outputs one with both side by side.
+        """
+        label, batch = name or "bidirectional_sequence_rnn", _size(x, 1 if time_major else 0)
+        inputs: list[Value | None] = [x]
+        for way, weights in (("forward", forward), ("backward", backward)):
+            inputs += [*weights, self.variable(f"{label}/{way}/hidden_state", (batch, _rows(weights[0])))]
+        parts = ("weights", "recurrent_weights", "bias", "hidden_state")
+        roles = ["input", *(f"{way}/{part}" for way in ("forward", "backward") for part in parts)]
+        options = {
+            "fused_activation_function": activation, "time_major": time_major, "merge_outputs": merge_outputs
+        }  # fmt: skip
+        return self._both_ways("BIDIRECTIONAL_SEQUENCE_RNN", [*inputs, *[None] * 3], options, roles, name)
+
     def svdf(
         self, x: Tensor, feature_weights: Value, time_weights: Value, bias: Value | None = None,
         rank: int = 1, activation: str = "NONE", name: str | None = None
@@ -135,16 +179,13 @@ class RecurrentMethods(OperatorBuilder):
         self, type: str, x: Tensor, weights: LSTMWeights, options: dict[str, Any], batch: int,
         name: str | None
     ) -> Tensor:
-        label = name or type.lower()
-        states = [
-            self.variable(f"{label}/{role}", (batch, size))
-            for role, size in (("output_state", weights.outputs), ("cell_state", weights.cells))
-        ]
-        inputs = [
-            x, *weights.input_weights, *weights.recurrent_weights, *weights.peephole, *weights.bias,
-            weights.projection, weights.projection_bias, *states, *weights.layer_norm,
-        ]  # fmt: skip
+        states = self._lstm_states(name or type.lower(), weights, batch)
+        inputs = [x, *_lstm_operands(weights), *states, *weights.layer_norm]
         return self.op(type, inputs, options, roles=LSTM_ROLES, name=name)
+
+    def _lstm_states(self, label: str, weights: LSTMWeights, batch: int) -> list[Tensor]:
+        sizes = {"output_state": weights.outputs, "cell_state": weights.cells}
+        return [self.variable(f"{label}/{role}", (batch, size)) for role, size in sizes.items()]
 
     def _rnn(
         self, type: str, x: Tensor, operands: list[Value], options: dict[str, Any], batch: int,
@@ -153,6 +194,23 @@ class RecurrentMethods(OperatorBuilder):
         state = self.variable(f"{name or type.lower()}/hidden_state", (batch, _rows(operands[0])))
         roles = ("input", "weights", "recurrent_weights", "bias")
         return self.op(type, [x, *operands, state], options, roles=roles, name=name)
+
+    def _both_ways(
+        self, type: str, inputs: list[Value | None], options: dict[str, Any], roles: Sequence[str],
+        name: str | None
+    ) -> list[Tensor]:
+        outputs = self.ops(type, inputs, options, roles=roles, name=name)
+        read = self.graph.operators[-1].inputs
+        read += [ABSENT] * (len(inputs) - len(read))  # TensorFlow Lite asks for all places of these
+        return outputs
+
+
+def _lstm_operands(weights: LSTMWeights) -> list[Value | None]:
+    """The 17 inputs of an LSTM that follow x."""
+    return [
+        *weights.input_weights, *weights.recurrent_weights, *weights.peephole, *weights.bias,
+        weights.projection, weights.projection_bias,
+    ]  # fmt: skip
 
 
 def _lstm_options(activation: str, cell_clip: float, projection_clip: float) -> dict[str, Any]:
