@@ -174,7 +174,7 @@ def _observe(blank: _Blank, first: int, samples: Iterable[Sample]) -> Calibratio
     interpreter.add_hook(hook)
     count = 0
     for number, sample in enumerate(samples, start=first):
-        arrays = _in_order(blank.graph, sample, number)
+        arrays = in_order(blank.graph, sample, number)
         try:
             note(blank.graph.inputs, arrays)
             interpreter.reset_all_variables()
@@ -202,8 +202,8 @@ def _cell_states(
         yield np.asarray(inputs[CELL_STATE])
 
 
-def _in_order(graph: Graph, sample: Sample, number: int) -> list[Array]:
-    """The arrays of a sample in the order of the graph's inputs, with their dtypes checked."""
+def in_order(graph: Graph, sample: Sample, number: int) -> list[Array]:
+    """The arrays of a sample in the order of the graph's inputs; InputError unless number and dtypes fit."""
     if isinstance(sample, Mapping):
         sample = _by_name(graph, sample, number)
     if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != len(graph.inputs):
