@@ -23,6 +23,7 @@ from ptq.passes.integer_rules import Scheme
 from ptq.passes.recipes import find_recipe
 from ptq.passes.report import Report
 from ptq.passes.rewire import Skip
+from ptq.quality import Quality, measure
 
 PathLike = str | os.PathLike[str]
 
@@ -128,6 +129,16 @@ class Converter:
         else:
             graph, self.report = self._graph.copy(), explain(self._graph, None)
         return graph
+
+    def quality(self, samples: Dataset | None = None) -> Quality:
+        """What full integer quantization costs each layer: ranges, saturation and SQNR; prints as a table.
+
+        samples: on which the float model and a new conversion run; default `representative_dataset`.
+        """
+        samples = self.representative_dataset if samples is None else samples
+        if samples is None:
+            raise InputError("Converter.quality: no samples found; set representative_dataset or give some")
+        return measure(self._graph, self.convert_to_graph(), samples() if callable(samples) else samples)
 
     def _quantize_full_integer(self) -> Graph:
         if self.float16:

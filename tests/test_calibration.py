@@ -14,15 +14,8 @@ import ptq
 from ptq.build import Builder
 from ptq.calibration import calibrate, recorded
 from ptq.errors import InputError, QuantizationError
-from ptq.observers import (
-    HALF,
-    Entropy,
-    Histogram,
-    MeanSquaredError,
-    MinMax,
-    MovingAverage,
-    Percentile,
-)
+from ptq.histogram import HALF, Histogram
+from ptq.observers import Entropy, MeanSquaredError, MinMax, MovingAverage, Percentile
 
 OBSERVERS = [MinMax(), MovingAverage(0.75), Percentile(98), MeanSquaredError(), Entropy()]
 ORDERLESS = [observer for observer in OBSERVERS if not isinstance(observer, MovingAverage)]

@@ -116,7 +116,8 @@ class Wiring:
         """The tensor that an integer operator writes for a real one."""
         tensor, quantization = self.graph.tensors[index], self.scales.by_tensor[index]
         if index in self._returned and self.scheme.output_type == "FLOAT32":
-            self._integers[index] = self._add(tensor, f"{tensor.name}_int8", quantization)
+            name = f"{tensor.name}_{self.scheme.activations.lower()}"
+            self._integers[index] = self._add(tensor, name, quantization)
         else:
             self._integers[index] = index
             self.graph.tensors[index] = retyped(tensor, self.scheme.activations, None, quantization)
