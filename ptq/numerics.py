@@ -34,7 +34,7 @@ class Numerics:
         with a double; "float32" as XNNPACK does for int8, rounding their product with a float, ties to even.
 
     upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
-        can have meant: "refuse" raises UnsupportedError, which names the defect and the way round it;
+        can have meant (all are in `ptq.defects`): "refuse" raises UnsupportedError, which names the way round;
         "reproduce" computes what TensorFlow Lite computes (and refuses still where that is a crash or
         depends on what lies in memory); "intended" computes what the options ask for.
 
