@@ -34,7 +34,7 @@ LAYERS = """
     passes.first_release
     passes.dynamic_range passes.float16
     passes.integer_rules passes.activation_scales passes.integer_constants passes.integer_wiring
-    passes.integer_lstm passes.full_integer converter
+    passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
     plot arrays inspect compare demo cli
