@@ -28,13 +28,17 @@ class Numerics:
         (TensorFlow Lite) or "micro" (TensorFlow Lite for Microcontrollers). LOGISTIC and TANH on int8 are
         tables filled by float arithmetic in lite, fixed-point polynomials in micro; LSTM is the other way
         round, and rounds its products differently; SOFTMAX on int16 reads tables made of doubles or floats.
+        RELU6 of micro clamps in the input's scale and copies, whatever the output's. The factors between
+        scales of RELU, LEAKY_RELU, ABS, MUL, DIV and PRELU are rounded to float32 at every step in lite, and
+        doubles in micro. Only lite knows powers of two in ADD and SUB on int16, only micro
+        SQUARED_DIFFERENCE on int16.
 
     product_rescale: how CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED rescale accumulators: "kernel" as the
         library's own kernels do, in fixed point but for FULLY_CONNECTED in lite, which rounds their product
         with a double; "float32" as XNNPACK does for int8, rounding their product with a float, ties to even.
 
     upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
-        can have meant (all are in `ptq.defects`): "refuse" raises UnsupportedError, which names the way round;
+        can have meant (`ptq.defects` lists all): "refuse" raises UnsupportedError, which names the way round;
         "reproduce" computes what TensorFlow Lite computes (and refuses still where that is a crash or
         depends on what lies in memory); "intended" computes what the options ask for.
 
