@@ -208,7 +208,7 @@ def get_reciprocal(x: ArrayLike, integer_digits: int) -> tuple[Array, Array]:
     Source: internal/common.h, GetReciprocal.
     """
     x = np.asarray(x, dtype=np.int64)
-    headroom_plus_one = 32 - _bit_length(x)
+    headroom_plus_one = 32 - bit_length(x)
     shifted_minus_one = (x << headroom_plus_one) - (1 << 31)
     return one_over_one_plus_x(shifted_minus_one), integer_digits - headroom_plus_one
 
@@ -249,7 +249,7 @@ def get_inv_sqrt_quantized_multiplier_exp(x: ArrayLike, reverse_shift: int = -1)
     x = np.asarray(x, dtype=np.int64)
     large = x >= 1 << 29
     scaled = np.maximum(np.where(large, x >> 2, x), 2)  # 0 and 1 are answered at the end
-    left_shift_bit_pairs = (31 - _bit_length(scaled)) // 2 - 1
+    left_shift_bit_pairs = (31 - bit_length(scaled)) // 2 - 1
     shift = 11 + large - left_shift_bit_pairs
     half_x = rounding_divide_by_pot((scaled << (2 * left_shift_bit_pairs)) >> 1, 1)
     y: Array = np.full_like(x, 1 << 28)
@@ -274,7 +274,7 @@ def _constant(raw: int, bits: int) -> int:
     return rounding_divide_by_pot_spec(raw, 32 - bits)
 
 
-def _bit_length(x: Array) -> Array:
+def bit_length(x: Array) -> Array:
     """The number of bits of positive integers below 2^53; float64 holds them, so frexp counts exactly."""
     return np.frexp(x.astype(np.float64))[1].astype(np.int64)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from control_flow import calling, counting_loop, graph_of, initialized_variable, pair
+from integer_lstm import Recipe
 
 import ptq
 from ptq import defects
@@ -21,6 +22,8 @@ from ptq.kernels.batch_matmul import batch_matmul_hybrid
 from ptq.kernels.bidirectional_rnn import bidirectional_sequence_rnn
 from ptq.kernels.call import Call
 from ptq.kernels.dense import fully_connected_hybrid
+from ptq.kernels.integer.resize import resize_bilinear_integer
+from ptq.kernels.integer.softmax import Distances, softmax_integer
 from ptq.kernels.lstm import LstmLayer, bidirectional_sequence_lstm, unidirectional_sequence_lstm
 from ptq.kernels.recurrent import Matrix
 from ptq.kernels.rnn import RnnCell
@@ -263,6 +266,50 @@ def not_equal_int16(numerics):
     tensors = [Tensor(name, (2,), "INT16") for name in "ab"]
     call = Call(Operator("NOT_EQUAL", [0, 1], [2]), tensors, [x, x], [Tensor("y", (2,), "BOOL")])
     return logic.FLOAT["NOT_EQUAL"](call)
+
+
+# --- integer SOFTMAX, RESIZE_BILINEAR and LSTM ------------------------------------------------------
+
+
+@case
+def softmax_aborts(numerics):
+    exponentials = Distances.prepare(1.0, 0.1).exponentials
+    return softmax_integer(np.zeros(512, np.int8), exponentials, numerics=numerics)
+
+
+@case
+def resize_beyond(numerics):
+    image = np.arange(8, dtype=np.int8).reshape(1, 1, 8, 1)
+    return resize_bilinear_integer(image, 1, 129, numerics=numerics)
+
+
+def integer_lstm(numerics, activation="TANH", **fixed):
+    """A random layer with a projection, batch-major."""
+    layer = {"cifg": False, "normalization": False, "projection": True, "time_major": False, **fixed}
+    recipe = Recipe(np.random.default_rng(1), **{"peephole": False, "proj_clip": 0.0, "reach": 1.0, **layer})
+    graph = recipe.graph()
+    graph.operators[0].options["fused_activation_function"] = activation
+    return ptq.Interpreter(graph=graph, numerics=numerics).run([recipe.x(graph)])[0]
+
+
+@case
+def integer_lstm_activation(numerics):
+    return integer_lstm(numerics, "RELU")
+
+
+@case
+def integer_lstm_peephole(numerics):
+    return integer_lstm(numerics, peephole=True, cells=13, outputs=5)
+
+
+@case
+def integer_lstm_wide_peephole(numerics):
+    return integer_lstm(numerics, peephole=True, cells=5, outputs=13)
+
+
+@case
+def integer_lstm_projection_clip(numerics):
+    return integer_lstm(numerics, proj_clip=0.3, zero_point=20)
 
 
 # --- the list ---------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ptq"
 
 LAYERS = """
     errors numerics
-    defects.defect defects.hybrid defects.recurrent defects.movement defects defects.__main__
+    defects.defect defects.hybrid defects.recurrent defects.movement defects.integer defects defects.__main__
     graph operators subgraphs
-    fixed_point float_rescale fixed_point_math lookup_table quantizer gemm
+    fixed_point float_rescale fixed_point_math fixed_point_log lookup_table quantizer gemm
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
@@ -25,6 +25,8 @@ LAYERS = """
     kernels.control kernels.variables
     kernels.integer.parameters kernels.integer.output_stage kernels.integer.product_parameters
     kernels.integer.dense kernels.integer.conv kernels.integer.depthwise
+    kernels.integer.tables kernels.integer.softmax kernels.integer.convert kernels.integer.resize
+    kernels.integer.lstm kernels.integer.lstm_ops
     kernels.integer
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain

@@ -52,9 +52,17 @@ def test_int8_table_order_is_that_of_the_unsigned_index():
     assert table.tolist() == [*range(128), *range(-128, 0)]
 
 
-def test_int8_table_of_an_overflow_holds_the_lowest_integer_as_on_x86():
-    table = populate_lut_int8(1.0, 0, 1.0, 0, lambda x: x * F(1e20))
-    assert table[1] == -128 and table[0] == 0
+def test_what_int32_does_not_hold_becomes_what_it_becomes_on_x86():
+    """Measured with TANH and EXP: to int8 the wheels saturate, to uint8 they take the lowest int32."""
+
+    def steep(x):
+        return x * F(1e20)
+
+    signed, unsigned = (populate_lut_int8(1.0, 0, 1.0, 3, steep, dtype) for dtype in (np.int8, np.uint8))
+    assert (signed[1], signed[0], signed[-1]) == (127, 3, -128)
+    assert (unsigned[1], unsigned[0]) == (0, 3)
+    nothing = populate_lut_int8(1.0, 0, 1.0, 3, lambda x: x * F(np.nan))
+    assert nothing[5] == 0
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ and types that the runtime itself refuses are no defects; what ptq does better t
 where it is done, in `passes`.
 """
 
-from ptq.defects import hybrid, movement, recurrent
+from ptq.defects import hybrid, integer, movement, recurrent
 from ptq.defects.defect import Defect as Defect
 from ptq.defects.hybrid import *  # noqa: F403
+from ptq.defects.integer import *  # noqa: F403
 from ptq.defects.movement import *  # noqa: F403
 from ptq.defects.recurrent import *  # noqa: F403
 
 KNOWN = {
     name: value
-    for module in (hybrid, recurrent, movement)
+    for module in (hybrid, recurrent, movement, integer)
     for name, value in vars(module).items()
     if isinstance(value, Defect)
 }

@@ -81,20 +81,26 @@ HYBRID: dict[str, Kernel] = {
 
 ANY_TYPE = frozenset({
     *movement.FLOAT, *logic.MOVES, *slicing.FLOAT, *filling.FLOAT, "GATHER", *resize.MOVERS, *convert.FLOAT,
-    *control.FLOAT, *variables.FLOAT,
+    *control.FLOAT, *variables.FLOAT, "ARG_MAX", "ARG_MIN",
 })  # fmt: skip
 """Operators that treat integers and reals alike, or convert between them."""
+
+FIRST_DATA_INPUT = {"TRANSPOSE_CONV": 2}
+"""Which input has the data that an operator computes with, where it is not the first."""
 
 
 def arithmetic(operator: Operator, tensors: list[Tensor | None]) -> str:
     """Which arithmetic an operator computes in: "float", "hybrid", "integer" or "any".
 
     hybrid: float activations meet int8 weights; integer: quantized activations; any: data is moved or
-    converted without arithmetic of its own.
+    converted without arithmetic of its own. (QUANTIZE of integers rescales them, and is "integer".)
     """
+    data = tensors[FIRST_DATA_INPUT.get(operator.type, 0) :]
+    first = next((t for t in data if t is not None), None)
+    if operator.type == "QUANTIZE" and first is not None and first.type != "FLOAT32":
+        return "integer"
     if operator.type in ANY_TYPE:
         return "any"
-    first = next((t for t in tensors if t is not None), None)
     if first is not None and first.quantized is not None and first.type in ("INT8", "UINT8", "INT16"):
         return "integer"
     weights = (tensors[i] for i in WEIGHT_INPUTS.get(operator.type, ()) if i < len(tensors))

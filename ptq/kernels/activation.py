@@ -122,6 +122,15 @@ def elu_float(x: Array) -> Array:
     return np.where(x < 0, expm1f(x), x)
 
 
+def elu_by_exp_float(x: Array) -> Array:
+    """ELU with e^x rounded before 1 is subtracted, as micro fills its tables. Any shape, float32.
+
+    Source: tflite-micro, `micro/kernels/elu.cc`, CalculateOpData.
+    """
+    with np.errstate(over="ignore"):
+        return np.where(x < 0, expf(x) - F(1), x)
+
+
 def hard_swish_float(x: Array) -> Array:
     """output = x * min(6, max(0, x + 3)) / 6, in this order. Any shape, float32; -infinity gives NaN.
 

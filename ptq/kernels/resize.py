@@ -28,11 +28,27 @@ def resize_bilinear_float(
     Errors: ShapeError for an empty size, UnsupportedError for both options at once.
     Source: `tflite/kernels/internal/reference/resize_bilinear.h`, ResizeBilinear.
     """
-    _check_size("RESIZE_BILINEAR", x, height, width)
-    if align_corners and half_pixel_centers:
-        raise UnsupportedError(
-            "RESIZE_BILINEAR: align_corners and half_pixel_centers found, expected one of them at most"
-        )
+    check_bilinear(x, height, width, align_corners, half_pixel_centers)
+    return _interpolate(x, height, width, align_corners, half_pixel_centers, np.float32(0))  # turns -0 into 0
+
+
+def resize_bilinear_uint8(
+    q: Array, height: int, width: int, align_corners: bool = False, half_pixel_centers: bool = False
+) -> Array:
+    """The same for uint8, in float32 and rounded at the end: trunc(sum + 1/2).
+
+    The reference has integer arithmetic only for int8 and int16, see `ptq.kernels.integer.resize`.
+    Source: `tflite/kernels/internal/reference/resize_bilinear.h`, ResizeBilinear<uint8_t>.
+    """
+    check_bilinear(q, height, width, align_corners, half_pixel_centers)
+    x = q.astype(np.float32)
+    half = np.float32(0.5)
+    return _interpolate(x, height, width, align_corners, half_pixel_centers, half).astype(np.uint8)
+
+
+def _interpolate(
+    x: Array, height: int, width: int, align_corners: bool, half_pixel_centers: bool, offset: np.float32
+) -> Array:
     top, bottom, down = _neighbours(x.shape[1], height, align_corners, half_pixel_centers)
     left, right, across = _neighbours(x.shape[2], width, align_corners, half_pixel_centers)
     down, across = down[:, None, None], across[:, None]
@@ -44,7 +60,7 @@ def resize_bilinear_float(
         output += x[:, bottom][:, :, left] * down * (one - across)
         output += x[:, top][:, :, right] * (one - down) * across
         output += x[:, bottom][:, :, right] * down * across
-    return output + np.float32(0)  # turns -0 into 0
+    return output + offset
 
 
 def resize_nearest_neighbor(
@@ -127,6 +143,17 @@ def _image(operator: str, x: Array) -> tuple[int, ...]:
     return x.shape
 
 
+def check_bilinear(
+    x: Array, height: int, width: int, align_corners: bool, half_pixel_centers: bool
+) -> None:
+    """ShapeError and UnsupportedError unless RESIZE_BILINEAR can be applied."""
+    _check_size("RESIZE_BILINEAR", x, height, width)
+    if align_corners and half_pixel_centers:
+        raise UnsupportedError(
+            "RESIZE_BILINEAR: align_corners and half_pixel_centers found, expected one of them at most"
+        )
+
+
 def _check_size(operator: str, x: Array, height: int, width: int) -> None:
     shape = _image(operator, x)
     if min(height, width, *shape[1:3]) < 1:
@@ -138,12 +165,12 @@ def _check_size(operator: str, x: Array, height: int, width: int) -> None:
 
 def resize_bilinear_op(call: Call) -> list[Array]:
     """RESIZE_BILINEAR: inputs (x, size), options align_corners and half_pixel_centers."""
-    return [resize_bilinear_float(call.float_array(0), *_size(call), *_centers(call))]
+    return [resize_bilinear_float(call.float_array(0), *resize_operands(call))]
 
 
 def resize_nearest_neighbor_op(call: Call) -> list[Array]:
     """RESIZE_NEAREST_NEIGHBOR: inputs (x, size), options align_corners and half_pixel_centers."""
-    return [resize_nearest_neighbor(call.array(0), *_size(call), *_centers(call))]
+    return [resize_nearest_neighbor(call.array(0), *resize_operands(call))]
 
 
 def depth_to_space_op(call: Call) -> list[Array]:
@@ -156,13 +183,10 @@ def space_to_depth_op(call: Call) -> list[Array]:
     return [space_to_depth(call.array(0), call.options["block_size"])]
 
 
-def _size(call: Call) -> tuple[int, int]:
+def resize_operands(call: Call) -> tuple[int, int, bool, bool]:
+    """Height, width, align_corners and half_pixel_centers."""
     height, width = call.array(1).tolist()
-    return height, width
-
-
-def _centers(call: Call) -> tuple[bool, bool]:
-    return call.options["align_corners"], call.options["half_pixel_centers"]
+    return height, width, call.options["align_corners"], call.options["half_pixel_centers"]
 
 
 MOVERS: dict[str, Kernel] = {

@@ -7,11 +7,16 @@ half, which turns scales into integers; a test watches that no kernel beside it 
 from __future__ import annotations
 
 from ptq.kernels.call import Kernel
-from ptq.kernels.integer import conv, dense, depthwise
+from ptq.kernels.integer import conv, convert, dense, depthwise, lstm_ops, resize, softmax, tables
 
 INTEGER: dict[str, Kernel] = {
     **dense.INTEGER,
     **conv.INTEGER,
     **depthwise.INTEGER,
+    **softmax.INTEGER,
+    **tables.INTEGER,
+    **convert.INTEGER,
+    **resize.INTEGER,
+    **lstm_ops.INTEGER,
 }
 """Operators on quantized activations."""
