@@ -142,7 +142,7 @@ class Executor:
             if tensor.is_variable and tensor.dtype is not None:
                 state = np.zeros(tensor.shape, tensor.dtype)
                 if tensor.type == "INT8" and tensor.quantized and not tensor.quantized.per_channel:
-                    state += tensor.quantized.zero_point.astype(np.int8)
+                    state[...] = tensor.quantized.zero_point.astype(np.int8)[0]
                 self.values[index] = state
 
     def _check_states(self) -> None:

@@ -20,7 +20,7 @@ from ptq.fixed_point_math import (
     tanh_spec,
 )
 from ptq.gemm import IntegerWeights
-from ptq.graph import ABSENT
+from ptq.graph import ABSENT, Quantization
 from ptq.kernels.integer.lstm import (
     IntegerLstmLayer,
     LayerNormalization,
@@ -246,3 +246,48 @@ def test_a_cell_state_scale_within_the_tolerance_of_a_power_of_two():
     state.quantization = quantization(2.0**-11 * 1.001)
     with pytest.raises(QuantizationError, match="expected a power of two"):
         run(graph, x)
+
+
+SCALES = [
+    None, quantization(0), quantization(1e-30, 5), quantization(3e38, -128), quantization(2.0**-9, 2**40),
+    Quantization(np.ones(0, F), np.zeros(0, int)), Quantization(np.ones(3, F), np.zeros(3, int)),
+]  # fmt: skip
+
+
+def damage(graph, rng):
+    """One change that no converter would make."""
+    layer = graph.operators[0]
+    tensor = graph.tensors[rng.integers(len(graph.tensors))]
+    kind = rng.integers(7)
+    if kind == 0:
+        tensor.quantization = SCALES[rng.integers(len(SCALES))]
+    elif kind == 1:
+        tensor.shape = [(), (0,), (1,), (3, 5), (2, 3, 4)][rng.integers(5)]
+        tensor.data = None if tensor.data is None else np.zeros(tensor.shape, tensor.dtype)
+    elif kind == 2:
+        tensor.type = str(rng.choice(["FLOAT32", "INT8", "INT16", "INT32", "BOOL"]))
+        tensor.data = None if tensor.data is None else np.zeros(tensor.shape, tensor.dtype)
+    elif kind == 3:
+        layer.inputs[rng.integers(len(layer.inputs))] = int(rng.choice([ABSENT, 0, 1, 5]))
+    elif kind == 4:
+        layer.extra["intermediates"] = [[], [0] * 5, [0] * 12, [-1] * 5, [10**9]][rng.integers(5)]
+    elif kind == 5:
+        options = layer.options
+        options[rng.choice(list(options))] = [np.nan, -1.0, 1e38, True, "RELU", None][rng.integers(6)]
+    else:
+        layer.inputs = layer.inputs[: rng.integers(1, 25)]
+
+
+def test_damaged_layers_end_in_a_result_or_an_error_of_ptq():
+    rng, errors = np.random.default_rng(0), 0
+    for _ in range(300):
+        recipe = Recipe(rng)
+        graph = recipe.graph(str(rng.choice(["LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM"])), steps=3)
+        x = recipe.x(graph)
+        for _ in range(rng.integers(1, 4)):
+            damage(graph, rng)
+        try:
+            run(graph, x, [REPRODUCE, ptq.PORTABLE, ptq.TFLITE_MICRO][rng.integers(3)])
+        except PtqError:
+            errors += 1
+    assert 0 < errors < 300

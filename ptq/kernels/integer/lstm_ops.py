@@ -185,8 +185,7 @@ class _Reader(LayerReader):
     def _hidden_factor(self, scale: np.float32) -> float:
         if self.micro:
             return UNIT * UNIT / float(scale)
-        with np.errstate(over="ignore"):
-            return float(F(UNIT / float(scale) * UNIT))
+        return float(F(UNIT / float(scale) * UNIT))
 
     def _projection(self, hidden_scale: np.float32, hidden_zero_point: int) -> Projection | None:
         if not self.projected():
@@ -231,8 +230,9 @@ class _Reader(LayerReader):
         return value
 
     def _one_scale(self, position: int) -> tuple[np.float32, int]:
+        self.call.array(position)  # GraphError if it is absent
         tensor = self.call.tensors[position]
-        assert tensor is not None  # its array was there
+        assert tensor is not None
         return self._scale_of(tensor)
 
     def _scale_of(self, tensor: Tensor) -> tuple[np.float32, int]:
@@ -255,7 +255,8 @@ def _product(weights: Array, bias: Array | None, offset: int, rescale: Rescale) 
 
 def _layer(call: Call, inputs: int) -> IntegerLstmLayer:
     reader = _Reader(call)
-    return call.remember(f"layer of {inputs} inputs", lambda: reader.layer(inputs), reader.moving())
+    with np.errstate(over="ignore", under="ignore"):  # an infinite factor has an error of its own
+        return call.remember(f"layer of {inputs} inputs", lambda: reader.layer(inputs), reader.moving())
 
 
 def _state(call: Call, layer: IntegerLstmLayer) -> State:
