@@ -1,5 +1,8 @@
 """Full integer quantization by hand: scales that are shared, constants, borders, and what stays float."""
 
+import contextlib
+import random
+
 import numpy as np
 import pytest
 from integer_graphs import CASES, calibrated, conv, dense, image, normal, samples_for
@@ -7,11 +10,11 @@ from integer_graphs import CASES, calibrated, conv, dense, image, normal, sample
 import ptq
 from ptq.build import Builder
 from ptq.calibration import Calibration
-from ptq.errors import InputError, QuantizationError
+from ptq.errors import InputError, PtqError, QuantizationError
 from ptq.observers import MinMax
 from ptq.passes.full_integer import quantize_full_integer
 from ptq.passes.integer_constants import quantize_bias
-from ptq.passes.integer_rules import Scheme
+from ptq.passes.integer_rules import INT8_VERSION, Scheme
 
 
 def with_ranges(graph, **ranges):
@@ -300,3 +303,38 @@ def test_operators_of_subgraphs_stay_float():
     assert {(d.subgraph, d.arithmetic) for d in report if d.type in ("FULLY_CONNECTED", "CONV_2D")} == {
         (0, "integer"), (1, "float")
     }  # fmt: skip
+
+
+# --- damaged graphs ---------------------------------------------------------------------------------
+
+
+def damage(graph, rng):
+    operator = rng.choice(graph.operators)
+    place = rng.randrange(len(operator.inputs)) if operator.inputs else 0
+    kind = rng.randrange(6)
+    if kind == 0:
+        del operator.inputs[place:]
+    elif kind == 1 and operator.inputs:
+        operator.inputs[place] = -1
+    elif kind == 2 and operator.inputs:
+        operator.inputs[place] = rng.randrange(len(graph.tensors))
+    elif kind == 3:
+        operator.type = rng.choice([*INT8_VERSION, "UNIDIRECTIONAL_SEQUENCE_LSTM"])
+    elif kind == 4:
+        operator.options, operator.outputs = {}, operator.outputs[:-1]
+    else:
+        tensor = rng.choice(graph.tensors)
+        if tensor.data is not None:
+            tensor.data = tensor.data.reshape(-1)[:2]
+            tensor.shape = tensor.data.shape
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_damaged_graph_ends_in_a_graph_or_an_error_of_ptq(name):
+    whole = CASES[name]()
+    calibration, rng = calibrated(whole), random.Random(name)
+    for _ in range(20):
+        graph = whole.copy()
+        damage(graph, rng)
+        with contextlib.suppress(PtqError):
+            ptq.dumps(quantize_full_integer(graph, calibration, Scheme(rng.choice(["INT8", "INT16"])))[0])

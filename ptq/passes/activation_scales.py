@@ -60,7 +60,7 @@ def _decided_elsewhere(graph: Graph, ranges: frozenset[int], scheme: Scheme) -> 
     sources = {output: o.inputs for o in graph.operators if scheme.shares_scale(o) for output in o.outputs}
     waiting = [tensor for tensor in sources if tensor in ranges and tensor not in redundant]
     while waiting:
-        found = ranges.intersection(sources.get(waiting.pop(), ()))
+        found = ranges.intersection(sources.pop(waiting.pop(), ()))
         redundant.update(found)
         waiting.extend(found)
     return redundant

@@ -38,8 +38,9 @@ def quantize_full_integer(
     """A copy of the model that computes with integers, and the decision for each operator.
 
     skip: operators for which it is true stay float. Raises QuantizationError, naming the tensor, if a
-    constant is NaN or infinite.
+    constant is NaN or infinite; GraphError if the model contradicts itself.
     """
+    model.validate()
     graph = model.copy()
     scales = choose_scales(graph, calibration, scheme)
     skipped = skipped_operators(graph, skip)
@@ -85,6 +86,8 @@ def _layer_obstacle(graph: Graph, operator: Operator, scheme: Scheme) -> str | N
     layer = LAYERS[operator.type]
     if len(operator.inputs) <= max(layer.data, layer.weights):
         return "some of its operands are missing"
+    if not is_real(graph, operator.inputs[layer.data]) or operator.inputs[layer.weights] == ABSENT:
+        return "its data are no floats"
     weights = graph.tensors[operator.inputs[layer.weights]]
     dense = operator.type == "FULLY_CONNECTED" and scheme.activations == "INT8"
     if not weights.is_constant and not (dense and is_real(graph, operator.inputs[layer.weights])):

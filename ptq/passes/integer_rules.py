@@ -150,9 +150,9 @@ def version_of(graph: Graph, operator: Operator, scheme: Scheme) -> int:
     if operator.type == "TRANSPOSE_CONV" and len(operator.inputs) > 3:
         return 3 if activation == "NONE" else 4
     if operator.type == "MUL" and scheme.activations == "INT8":
-        a, b, out = (graph.tensors[i].quantized for i in (*operator.inputs[:2], operator.outputs[0]))
-        if a and b and out and a.scale[0] * b.scale[0] / out.scale[0] >= 1:
-            return 3
+        scales = [graph.tensors[i].quantized for i in (*operator.inputs[:2], *operator.outputs[:1])]
+        a, b, out = [s.scale[0] if s else 1 for s in scales] if len(scales) == 3 else (0, 0, 1)
+        return 3 if a * b / out >= 1 else version
     if operator.type in ("PAD", "PADV2") and len(graph.tensors[operator.inputs[0]].shape) > 4:
         return 4
     if operator.type == "RESIZE_NEAREST_NEIGHBOR":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ptq.errors import GraphError
 from ptq.graph import Graph, Operator, Quantization, Tensor
 from ptq.passes.activation_scales import Scales
 from ptq.passes.integer_rules import Scheme, is_real
@@ -34,6 +35,7 @@ class Wiring:
         self._floats: dict[int, int] = {}
         self._requantized: dict[tuple[int, bytes, bytes], int] = {}
         self._constants: dict[tuple[int, bytes], int] = {}
+        self._floats.update((i, i) for i in self.reals if graph.tensors[i].is_variable)
         self._returned = [i for i in graph.outputs if i in scales.by_tensor and i in self.reals]
         for index in graph.inputs:
             if index in self.reals:
@@ -131,7 +133,7 @@ class Wiring:
     def _integer(self, index: int) -> int:
         """The integers of a real tensor."""
         if index not in self._integers:
-            tensor = self.graph.tensors[index]
+            tensor = self._existing(index)
             quantized = self._add(tensor, f"{tensor.name}_quantized", self.scales.by_tensor[index])
             self._convert("QUANTIZE", index if tensor.type == "UINT8" else self._floats[index], quantized)
             self._integers[index] = quantized
@@ -140,7 +142,7 @@ class Wiring:
     def _float(self, index: int) -> int:
         """The floats of a real tensor, in its own place if no integers are there."""
         if index not in self._floats:
-            tensor = self.graph.tensors[index]
+            tensor = self._existing(index)
             if is_real(self.graph, index):
                 self._floats[index] = index
             else:
@@ -149,6 +151,13 @@ class Wiring:
             source = index if tensor.type == "UINT8" else self._integers[index]
             self._convert("DEQUANTIZE", source, self._floats[index])
         return self._floats[index]
+
+    def _existing(self, index: int) -> Tensor:
+        """A tensor in one form or the other; GraphError if nothing has written it."""
+        tensor = self.graph.tensors[index]
+        if not (index in self._floats or index in self._integers or tensor.type == "UINT8"):
+            raise GraphError(f"tensor '{tensor.name}' is read, but nothing writes it; repair the model")
+        return tensor
 
     def _requantize(self, index: int, source: int, wanted: Quantization) -> int:
         key = index, wanted.scale.tobytes(), wanted.zero_point.tobytes()
