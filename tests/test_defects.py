@@ -16,7 +16,7 @@ import ptq
 from ptq import defects
 from ptq.build import Builder
 from ptq.errors import PtqError
-from ptq.graph import Operator, Quantization, Tensor
+from ptq.graph import Operator, Quantization, Tensor, type_of
 from ptq.kernels import logic
 from ptq.kernels.batch_matmul import batch_matmul_hybrid
 from ptq.kernels.bidirectional_rnn import bidirectional_sequence_rnn
@@ -266,6 +266,70 @@ def not_equal_int16(numerics):
     tensors = [Tensor(name, (2,), "INT16") for name in "ab"]
     call = Call(Operator("NOT_EQUAL", [0, 1], [2]), tensors, [x, x], [Tensor("y", (2,), "BOOL")])
     return logic.FLOAT["NOT_EQUAL"](call)
+
+
+# --- integer kernels --------------------------------------------------------------------------------
+
+
+def quantized(kind, inputs, output=(1, 0), constants=(), numerics=ptq.LITERT_REFERENCE, **details):
+    """One operator on pairs of an array and its scale."""
+
+    def parameters(scale, zero_point=0):
+        return Quantization(np.array([scale], F), np.array([zero_point], np.int64))
+
+    b = Builder()
+    tensors = [
+        b.input(f"x{i}", x.shape, type_of(x.dtype), parameters(scale)) for i, (x, scale) in enumerate(inputs)
+    ]
+    result = b.op(kind, [*tensors, *constants], quantization=parameters(*output), **details)
+    return execute(b, result, *[x for x, _ in inputs], numerics=numerics)
+
+
+BYTES = np.array([-100, -3, 0, 5, 90], np.int8)
+WORDS = BYTES.astype(np.int16)
+
+
+@case
+def factor_aborts(numerics):
+    return quantized("ADD", [(BYTES, 1), (BYTES, 1)], (2.0**-19, 0), numerics=numerics)
+
+
+@case
+def sub_fine_output(numerics):
+    zeros = np.array([0, 0, 0, 0, 90], np.int8)
+    return quantized("SUB", [(BYTES, 1), (zeros, 1)], (1e-7, 0), numerics=numerics)
+
+
+@case
+def compared_scale(numerics):
+    fives = np.full_like(BYTES, 5)
+    return quantized("LESS", [(BYTES, 2), (fives, 2)], output_type="BOOL", numerics=numerics)
+
+
+@case
+def compared_int16(numerics):
+    above = WORDS + np.int16(1)
+    return quantized("LESS", [(WORDS, 0.5), (above, 0.1)], output_type="BOOL", numerics=numerics)
+
+
+@case
+def add_powers_broadcast(numerics):
+    return quantized("ADD", [(WORDS, 1), (WORDS[:1], 1)], numerics=numerics)
+
+
+@case
+def div_small(numerics):
+    return quantized("DIV", [(BYTES, 1), (np.full_like(BYTES, -128), 1)], numerics=numerics)
+
+
+@case
+def sum_bytes(numerics):
+    return quantized("SUM", [(BYTES, 1)], (0.5, 0), [np.array([0], np.int32)], numerics)
+
+
+@case
+def sum_halves(numerics):
+    return quantized("SUM", [(WORDS, 1)], (1, 0), [np.array([0], np.int32)], numerics)
 
 
 # --- integer SOFTMAX, RESIZE_BILINEAR and LSTM ------------------------------------------------------

@@ -27,6 +27,8 @@ LAYERS = """
     kernels.integer.dense kernels.integer.conv kernels.integer.depthwise
     kernels.integer.tables kernels.integer.softmax kernels.integer.convert kernels.integer.resize
     kernels.integer.lstm kernels.integer.lstm_ops
+    kernels.integer.operands kernels.integer.common_scale kernels.integer.activation kernels.integer.unary
+    kernels.integer.elementwise kernels.integer.logic kernels.integer.pool kernels.integer.reduce
     kernels.integer
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain

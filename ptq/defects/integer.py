@@ -45,3 +45,58 @@ INTEGER_LSTM_PROJECTION_CLIP = Defect(
     "leave out the clip, which the output's range implies, or quantize the output symmetrically",
     "`kernels/lstm_eval.cc`, CalculateLstmOutputInteger8x8_16: CwiseClipping",
 )
+FACTOR_ABORTS = Defect(
+    "ADD, SUB, SQUARED_DIFFERENCE, EQUAL, LESS, ... on integers",
+    "it ends the process where the output's scale is so fine that its factor reaches 1 (SUB and comparisons: "
+    "is 1), or where a compared scale is 1",
+    "choose a coarser output scale, or another scale to compare",
+    "`kernels/internal/quantization_util.cc`, QuantizeMultiplierSmallerThanOneExp",
+    INTENDED,
+)
+SUB_FINE_OUTPUT = Defect(
+    "SUB on integers",
+    "where the output's scale is so fine that its factor exceeds 1, it shifts to the right by a negative "
+    "number of bits: nearly all outputs are -1 or 1",
+    "choose a coarser output scale",
+    "`kernels/sub.cc`, PrepareGeneralSubOp; `kernels/internal/reference/sub.h`, SubElementwise",
+)
+COMPARED_SCALE = Defect(
+    "EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL on integers",
+    "it shifts operands with a scale above 1 to the right by a negative number of bits, which leaves hardly "
+    "more than their sign",
+    "compare values of a smaller scale",
+    "`kernels/comparisons.cc`, ComparisonQuantized; `kernels/internal/reference/comparisons.h`",
+)
+COMPARED_INT16 = Defect(
+    "LESS, LESS_EQUAL, GREATER, GREATER_EQUAL on int16",
+    "it compares the integers as they are, even if their scales differ",
+    "quantize both operands with the same scale",
+    "`kernels/comparisons.cc`, LessEval and LessEqualEval",
+)
+ADD_POWERS_BROADCAST = Defect(
+    "ADD on int16",
+    "with scales that are powers of two it ends the process on shapes that are to be broadcast",
+    "set pot_scale_int16 to False",
+    "`kernels/add.cc`, EvalAddQuantized; `kernels/internal/reference/add.h`, Add (int16)",
+    INTENDED,
+)
+DIV_SMALL = Defect(
+    "DIV on integers",
+    "quotients so small that they are to be shifted by more than 31 bits keep their high bits instead: "
+    "-31 / -128 with equal scales of 1 gives 127, and 0 / 5 gives 1",
+    "choose a finer output scale, or keep DIV in float",
+    "`kernels/internal/reference/div.h`, DivElementwise: total_shift",
+)
+SUM_BYTES = Defect(
+    "SUM on int8 (reference kernels)",
+    "it reads and writes uint8: negative integers count 256 more",
+    "use MEAN, or the default kernels",
+    "`kernels/reduce.cc`, QuantizedMeanOrSum: GetTensorData<uint8_t>",
+)
+SUM_HALVES = Defect(
+    "SUM on int16 (reference kernels)",
+    "it reads and writes single bytes, and leaves half of the output unwritten",
+    "use MEAN, or the default kernels",
+    "`kernels/reduce.cc`, QuantizedMeanOrSum: GetTensorData<uint8_t>",
+    INTENDED,
+)

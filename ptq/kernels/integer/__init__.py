@@ -7,7 +7,22 @@ half, which turns scales into integers; a test watches that no kernel beside it 
 from __future__ import annotations
 
 from ptq.kernels.call import Kernel
-from ptq.kernels.integer import conv, convert, dense, depthwise, lstm_ops, resize, softmax, tables
+from ptq.kernels.integer import (
+    activation,
+    conv,
+    convert,
+    dense,
+    depthwise,
+    elementwise,
+    logic,
+    lstm_ops,
+    pool,
+    reduce,
+    resize,
+    softmax,
+    tables,
+    unary,
+)
 
 INTEGER: dict[str, Kernel] = {
     **dense.INTEGER,
@@ -15,6 +30,12 @@ INTEGER: dict[str, Kernel] = {
     **depthwise.INTEGER,
     **softmax.INTEGER,
     **tables.INTEGER,
+    **activation.INTEGER,
+    **unary.INTEGER,
+    **elementwise.INTEGER,
+    **logic.INTEGER,
+    **pool.INTEGER,
+    **reduce.INTEGER,
     **convert.INTEGER,
     **resize.INTEGER,
     **lstm_ops.INTEGER,
