@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ptq.errors import InputError
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
@@ -48,6 +51,41 @@ def size_and_accuracy(bars: Sequence[Bar], title: str) -> Any:
     right.set(xlabel=f"of {bars[0].images:,} test images classified right, in %", xlim=(0, 100))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title)
+    return figure
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The largest |weight| of each channel of a layer."""
+
+    label: str
+    largest: npt.ArrayLike
+
+
+def channel_ranges(panels: Sequence[Ranges], title: str) -> Any:
+    """The channels of a layer as bars, widest first, with the steps of the one scale for all; the Figure.
+
+    A pair of axes for each panel, the vertical one logarithmic and shared: a step is the widest channel's
+    largest / 127, and a weight below half a step becomes 0. A channel of zeros has no bar.
+    """
+    figure, axes = _pyplot().subplots(
+        1, len(panels), figsize=(4.2 * len(panels), 3.4), sharey=True, squeeze=False, layout="constrained"
+    )
+    for panel, area in zip(panels, axes[0], strict=True):
+        largest = np.sort(np.asarray(panel.largest, np.float64))[::-1]
+        step, positions = largest[0] / 127, np.arange(1, largest.size + 1)
+        coarse = largest < 4 * step
+        groups = [(~coarse, COLORS[0], "4 steps or more"), (coarse, COLORS[1], "less than 4 steps")]
+        for chosen, color, what in (group for group in groups if group[0].any()):
+            label = f"{np.sum(chosen)} channels of {what}"
+            area.bar(positions[chosen], largest[chosen], color=color, width=0.8, label=label)
+        area.axhline(step, color="black", linewidth=1.2, label=f"one step: {step:.3g}")
+        area.axhline(step / 2, color="black", linewidth=1.2, linestyle=":", label="below, all becomes 0")
+        area.set(yscale="log", xlabel="channel, widest first", title=panel.label, xlim=(0, largest.size + 1))
+        area.legend(fontsize="small", frameon=False, loc="upper right")
+        area.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].set_ylabel("largest |weight| of a channel")
     figure.suptitle(title)
     return figure
 

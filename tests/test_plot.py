@@ -19,6 +19,19 @@ def test_the_bars_have_the_lengths_of_the_numbers():
     assert labels == ["1 kB (1.00)", "0 kB (0.25)"]
 
 
+def test_channel_ranges_against_the_steps_of_one_scale():
+    panels = [plot.Ranges("before", [0.3, 12.7, 0, 1.0]), plot.Ranges("after", [1.27, 1.27])]
+    before, after = plot.channel_ranges(panels, "title").axes
+    assert [patch.get_height() for patch in before.patches] == [12.7, 1.0, 0.3, 0.0]  # widest first
+    assert [line.get_ydata()[0] for line in before.lines] == pytest.approx([0.1, 0.05])
+    texts = [text.get_text() for text in before.get_legend().get_texts()]
+    assert "2 channels of 4 steps or more" in texts
+    assert "2 channels of less than 4 steps" in texts
+    assert [patch.get_facecolor() for patch in after.patches] == [before.patches[0].get_facecolor()] * 2
+    assert before.get_yscale() == "log"
+    assert before.get_ylim() == after.get_ylim()
+
+
 def test_a_figure_is_written_or_refused(tmp_path):
     figure = plot.size_and_accuracy(BARS, "title")
     plot.save(figure, tmp_path / "a.png")

@@ -15,7 +15,7 @@ from ptq.zoo.network import Network
 MODELS = {"fashion_cnn": zoo.fashion_cnn, "fashion_ds_cnn": zoo.fashion_ds_cnn}
 
 # correct answers among the 2,000 shipped test images, as the training command printed them
-CORRECT = {"fashion_cnn": 1866, "fashion_ds_cnn": 1800}
+CORRECT = {"fashion_cnn": 1866, "fashion_ds_cnn": 1847}
 
 
 def _trained(model):

@@ -5,7 +5,7 @@
     graph = ptq.zoo.country_lstm(batch=250)
     ids, labels = ptq.zoo.names.test_names()
 
-`ptq.zoo.train` is how the classifiers were trained.
+`ptq.zoo.train` is how the classifiers were trained, `ptq.zoo.accuracy` what quantization costs them.
 """
 
 from ptq.graph import Graph
@@ -31,7 +31,10 @@ def fashion_cnn() -> Graph:
 def fashion_ds_cnn() -> Graph:
     """The trained depthwise-separable CNN; inputs and outputs as `fashion_cnn`.
 
-    Accuracy: 89.45 % of the 10,000 test images, 90.00 % of the 2,000 that ptq ships.
+    Accuracy: 91.18 % of the 10,000 test images, 92.35 % of the 2,000 that ptq ships. Two of its
+    depthwise layers read channels that are always 0, and whose folded weights are the largest of all: with
+    one int8 scale for a whole layer it loses 4.7 points, with one for each channel none
+    (`python -m ptq.zoo.accuracy`).
     """
     network = fashion_ds_cnn_network()
     network.load(data.shipped_weights("fashion_ds_cnn"))
