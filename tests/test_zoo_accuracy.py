@@ -121,7 +121,7 @@ def test_litert_computes_every_integer_variant_to_the_last_bit(model):
     subject = accuracy.SUBJECTS[model]()
     size, inexact = 1, ["float", "hybrid, 2018", "hybrid, current"]  # sums of floats have no one order
     if model == "country_lstm":
-        size, inexact = accuracy.BATCH, [*inexact, "int16 x int8"]  # there is no LSTM of int16: it stays float
+        size, inexact = accuracy.BATCH, [*inexact, "int16 x int8"]  # an LSTM stays float beside int16
     for label, graph in accuracy.variants(subject).items():
         if label not in inexact:
             for first in range(0, 5 * size, size):

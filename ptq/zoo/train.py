@@ -65,7 +65,8 @@ CLOTHES = Task(
     "images", data.load_fashion_mnist, data.save_shipped, validation=5000, shipped=data.SHIPPED_TEST,
     augment=mirror_half, epochs=8, rate=2e-3, decay=1e-2,
 )  # fmt: skip
-SEPARABLE = replace(CLOTHES, epochs=6, rate=2e-2)  # some channels die of it, as MobileNet's
+# validation: 91.50 % at this rate, 88.98 % at a tenth of it, where no channel dies (`ptq.zoo.accuracy`)
+SEPARABLE = replace(CLOTHES, epochs=6, rate=2e-2)
 PLACES = Task(
     "names", names.load_place_names, names.save_shipped, validation=2000, shipped=names.TEST,
     augment=drop_letters, epochs=15, rate=5e-3, decay=0.1,
