@@ -1,6 +1,9 @@
 """Integer kernels without weights against LiteRT's reference kernels (BUILTIN_REF), bit for bit."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,3 +141,35 @@ def test_reductions(kind, dtype):
 def test_sum():
     check(q.reduction("SUM", U8))
     check(q.reduction("SUM", I8), REPRODUCE)
+
+
+# --- defects --------------------------------------------------------------------------------------------
+
+PROGRAM = """
+import numpy as np
+import quantized_operators as q
+from litert import run_litert
+from ptq.build import Builder
+
+x, y = np.ones(3, np.{dtype}), np.ones({size}, np.{dtype})
+a, b, output = (q.quantization(scale) for scale in {scales})
+of_bool = "BOOL" if "{kind}" == "LESS" else None
+operation, builder = q.Operation("{kind}", [(x, a), (y, b)], output, output_type=of_bool), Builder()
+run_litert(builder.finish(operation.add(builder, 0)), [x, y])
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "scales", "size", "aborts"),
+    [
+        ("ADD", "int8", (1, 1, 2.0**-19), 3, True), ("ADD", "int8", (1, 1, 2.0**-18), 3, False),
+        ("SUB", "int8", (1, 1, 2.0**-19), 3, True), ("LESS", "int8", (1, 1, 1), 3, True),
+        ("ADD", "int16", (1, 1, 1), 1, True),
+    ],
+)  # fmt: skip
+def test_where_the_runtime_ends_the_process(kind, dtype, scales, size, aborts):
+    program = PROGRAM.format(kind=kind, dtype=dtype, scales=scales, size=size)
+    path = [str(Path(__file__).parent), *filter(None, sys.path)]
+    code = f"import sys; sys.path[:0] = {path}\n{program}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == (-6 if aborts else 0), done.stderr  # 6: SIGABRT
