@@ -1,4 +1,4 @@
-"""Counting values so that it does not matter in which order, or in which parts, they are counted.
+"""Counting values so that it does not matter in which order, or in which parts, they are counted (Q40).
 
 A histogram must not depend on which values came first. The bins of this one are 2^k wide and begin at 0, with
 k as small as the largest magnitude allows: halves of a bin are bins of the next smaller k, so where it has to

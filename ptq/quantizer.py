@@ -228,7 +228,7 @@ def max_error_lsb(x: Array, q: Array, quantization: Quantization) -> float:
 
 
 def sqnr(reference: Array, approximation: Array) -> float:
-    """Signal to quantization noise ratio in dB: 10 * log10(sum(r^2) / sum((r - a)^2)), in float64.
+    """Signal to quantization noise ratio in dB: 10 * log10(sum(r^2) / sum((r - a)^2)), in float64 (Q41).
 
     Result: infinity if the two are equal, -infinity if only the reference is all zero.
     """

@@ -4,7 +4,7 @@ The error of a weight is the same for every input, so that a layer with few weig
 one has nine) is wrong on average, and not only noisy:
 
     shift[o] = E[w_o * x] - E[w~_o * x~]    over the samples and the places of an image, before the activation
-    bias~[o] = bias~[o] + shift[o]          in steps of the bias' own scale
+    bias~[o] = bias~[o] + shift[o]   (Q43)  in steps of the bias' own scale
 
 w~ and x~ being the reals that the integers stand for. Layer after layer, since x~ comes from layers that are
 corrected already. A layer is linear before its activation, so that the mean of its outputs is its output for

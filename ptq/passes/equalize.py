@@ -5,7 +5,7 @@ step of 127. But a ReLU, or nothing, lets a positive factor of a channel pass, r
 that a layer can hand it on to the next one:
 
     w1[i] / s[i],  b1[i] / s[i],  w2[:, i] * s[i]     compute what w1, b1 and w2 do
-    s[i] = sqrt(r1[i] * r2[i]) / r2[i]                makes both ranges of channel i sqrt(r1[i] * r2[i])
+    s[i] = sqrt(r1[i] * r2[i]) / r2[i]       (Q42)    makes both ranges of channel i sqrt(r1[i] * r2[i])
 
 where r1[i] is the largest |weight| that writes channel i and r2[i] the largest that reads it.
 Source: Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction" (2019), 4.1.

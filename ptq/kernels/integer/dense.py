@@ -31,7 +31,7 @@ def fully_connected_integer(
     keep_num_dims: bool = False,
     prepared: Prepared | None = None,
 ) -> Array:
-    """output[m,n] = stage(sum_k (weights[n,k] - weights_zero_point) * (input[m,k] - input_zero_point))
+    """output[m,n] = stage(sum_k (weights[n,k] - weights_zero_point) * (input[m,k] - input_zero_point)) (Q34)
 
     input: int8, uint8 or int16 [..., K]. weights: int8 or uint8 [N, K]. Returns integers of the stage's type
     [M, N], or [..., N] with keep_num_dims. prepared: `prepare(...)` where the same weights are used again.

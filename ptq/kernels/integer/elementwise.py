@@ -44,7 +44,7 @@ Three = tuple[int, int, int]
 
 
 def add_integer(a: Array, b: Array, zero_points: Three, common: CommonScale, bounds: Bounds) -> Array:
-    """output = clamp(rescale(a' + b') + z), a' and b' being the operands on a common scale.
+    """output = clamp(rescale(a' + b') + z), a' and b' being the operands on a common scale.         (Q36)
 
     a, b: int8, uint8 or int16, shapes that broadcast; the result has their dtype. zero_points: of a, b and
     the output. Errors: ShapeError for shapes that do not broadcast.
@@ -113,7 +113,7 @@ def sub_powers_of_two(a: Array, b: Array, shifts: Pair, bounds: Bounds) -> Array
 
 
 def mul_integer(a: Array, b: Array, zero_points: Three, rescale: Rescale, bounds: Bounds) -> Array:
-    """output = clamp(rescale((a - za) * (b - zb)) + z), by a_scale * b_scale / output_scale.
+    """output = clamp(rescale((a - za) * (b - zb)) + z), by a_scale * b_scale / output_scale.        (Q37)
 
     a, b: int8, uint8 or int16, shapes that broadcast; the result has their dtype. zero_points: of a, b and
     the output. Errors: ShapeError for shapes that do not broadcast.

@@ -1,8 +1,8 @@
 """The integer LSTM: int8 inputs, outputs and weights, int16 gates and cell state, "8x8_16" for short.
 
 The formulas are those of `ptq.kernels.lstm`. Every sum of products is rescaled to int16 with 3 integer bits,
-which hold the arguments of sigmoid and tanh; their results have none. An int16 has 65,536 values, so that
-sigmoid and tanh are tables, which arithmetic in fixed point fills once.
+which hold the arguments of sigmoid and tanh; their results have none (Q39). An int16 has 65,536 values, so
+that sigmoid and tanh are tables, which arithmetic in fixed point fills once.
 
 TensorFlow Lite and its library for microcontrollers compute the same formulas with other roundings. An
 `IntegerLstmLayer` holds what differs: the tables, and how each product is rescaled.

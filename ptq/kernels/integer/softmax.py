@@ -75,7 +75,7 @@ class Distances:
 def softmax_integer(
     q: Array, exponentials: Array, dtype: npt.DTypeLike = np.int8, numerics: Numerics = LITERT_REFERENCE
 ) -> Array:
-    """output = e^(-d) / sum of the same, along the last axis, where d is the distance to the largest.
+    """output = e^(-d) / sum of the same, along the last axis, where d is the distance to the largest. (Q38)
 
     q: int8 or uint8, at least one dimension. exponentials: int64 [256], e^(-beta * scale * d) for d = 0, 1,
     ..., without integer bits. dtype: int8, uint8 or int16; n bits stand for steps of 2^-n from the lowest on.
