@@ -44,7 +44,8 @@ def quantize_layer(
 
     bias_scale = float32(data_scale * weight_scale), bias = round(bias / bias_scale)              (Q35)
 
-    With int8 activations a channel whose bias would exceed 2^30 gets a larger bias scale, and its weights one that agrees with it.
+    With int8 activations a channel whose bias would exceed 2^30 gets a larger bias scale, and its weights one
+    that agrees with it.
     """
     reals, axis = np.asarray(weights.data), layer.channel_axis if scheme.per_channel else None
     integers, quantization = quantize_weights(reals, "mlir_full_integer", axis, weights.name)
