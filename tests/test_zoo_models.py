@@ -89,29 +89,59 @@ def test_mobilenet_has_the_published_size():
     assert types[-4:] == ["AVERAGE_POOL_2D", "CONV_2D", "SQUEEZE", "SOFTMAX"]
 
 
-def test_mobilenet_is_seeded():
+def test_mobilenet_v2_has_the_published_size():
+    """Keras's MobileNetV2(classes=1001) has 3,506,153 trainable numbers, 17,056 of them are folded gammas."""
+    graph = zoo.mobilenet_v2()
+    assert sum(t.size for t in graph.tensors if t.type == "FLOAT32" and t.is_constant) == 3_506_153 - 17_056
+    types = [operator.type for operator in graph.operators]
+    assert types.count("DEPTHWISE_CONV_2D") == 17
+    assert types.count("CONV_2D") == 36
+    assert types.count("ADD") == 10
+    assert types[-4:] == ["AVERAGE_POOL_2D", "CONV_2D", "SQUEEZE", "SOFTMAX"]
+
+
+@pytest.mark.parametrize(
+    ("alpha", "first", "inside", "last"),
+    # 0.35 * 32 = 11.2 becomes 16, as 8 is less than nine tenths of it; 0.35 * 96 = 33.6 becomes 32
+    [(1.0, 32, 96, 1280), (0.5, 16, 48, 1280), (0.35, 16, 32, 1280), (1.4, 48, 136, 1792)],
+)
+def test_mobilenet_v2_has_the_published_widths(alpha, first, inside, last):
+    graph = zoo.mobilenet_v2(alpha, 32)
+    channels = {t.name: t.shape[-1] for t in graph.tensors if not t.is_constant}
+    assert [channels[name] for name in ("conv_0", "block_11_project", "conv_last")] == [first, inside, last]
+
+
+@pytest.mark.parametrize("build", [zoo.mobilenet_v1, zoo.mobilenet_v2])
+def test_mobilenets_are_seeded(build):
     small = {"alpha": 0.25, "resolution": 32, "classes": 5}
-    assert zoo.mobilenet_v1(**small, seed=1) == zoo.mobilenet_v1(**small, seed=1)
-    assert zoo.mobilenet_v1(**small, seed=1) != zoo.mobilenet_v1(**small, seed=2)
+    assert build(**small, seed=1) == build(**small, seed=1)
+    assert build(**small, seed=1) != build(**small, seed=2)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"alpha": 0}, {"alpha": float("nan")}, {"resolution": 100}, {"resolution": 0}, {"classes": 0}]
 )
 def test_mobilenet_of_impossible_size(wrong):
-    with pytest.raises(InputError, match="mobilenet_v1"):
-        zoo.mobilenet_v1(**wrong)
+    for build in (zoo.mobilenet_v1, zoo.mobilenet_v2):
+        with pytest.raises(InputError, match=build.__name__):
+            build(**wrong)
 
 
-@pytest.mark.parametrize(("alpha", "resolution", "seed"), [(1.0, 224, 0), (0.5, 96, 3)])
-def test_mobilenets_activations_neither_die_nor_explode(alpha, resolution, seed):
+@pytest.mark.parametrize(
+    ("build", "count", "alpha", "resolution", "seed"),
+    [
+        (zoo.mobilenet_v1, 27, 1.0, 224, 0), (zoo.mobilenet_v1, 27, 0.5, 96, 3),
+        (zoo.mobilenet_v2, 35, 1.0, 224, 0), (zoo.mobilenet_v2, 35, 0.5, 96, 3),
+    ],
+)  # fmt: skip
+def test_mobilenets_activations_neither_die_nor_explode(build, count, alpha, resolution, seed):
     images = np.random.default_rng(1).uniform(-1, 1, (2, resolution, resolution, 3)).astype(np.float32)
-    interpreter = Interpreter(graph=zoo.mobilenet_v1(alpha, resolution, seed=seed))
+    interpreter = Interpreter(graph=build(alpha, resolution, seed=seed))
     layers = []
     interpreter.add_hook(lambda position, operator, inputs, outputs: layers.append((operator, outputs[0])))
     (probabilities,) = interpreter.run([images])
     rectified = [y for operator, y in layers if operator.options.get("fused_activation_function") == "RELU6"]
-    assert len(rectified) == 27
+    assert len(rectified) == count
     for activation in rectified:
         assert 0.2 < activation.mean() < 1
         assert 0.4 < np.mean(activation == 0) < 0.6

@@ -1,4 +1,4 @@
-"""Models and data that ptq ships: classifiers of clothes and of place names, and MobileNet-v1 to time.
+"""Models and data that ptq ships: classifiers of clothes and of place names, and MobileNets to time.
 
     graph = ptq.zoo.fashion_cnn()
     images, labels = ptq.zoo.data.test_images()
@@ -13,9 +13,9 @@ from ptq.zoo import data, names
 from ptq.zoo.country import country_lstm_network
 from ptq.zoo.export import to_graph
 from ptq.zoo.fashion import fashion_cnn_network, fashion_ds_cnn_network
-from ptq.zoo.mobilenet import mobilenet_v1
+from ptq.zoo.mobilenet import mobilenet_v1, mobilenet_v2
 
-__all__ = ["country_lstm", "data", "fashion_cnn", "fashion_ds_cnn", "mobilenet_v1", "names"]
+__all__ = ["country_lstm", "data", "fashion_cnn", "fashion_ds_cnn", "mobilenet_v1", "mobilenet_v2", "names"]
 
 
 def fashion_cnn() -> Graph:
