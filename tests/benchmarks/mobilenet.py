@@ -1,8 +1,8 @@
 """Speed beside the peers, one thread, one run: `OPENBLAS_NUM_THREADS=1 python tests/benchmarks/mobilenet.py`.
 
-MobileNet-v1 1.0 224, built by hand with random weights. Needs the extra `peers`. The runs of the
-candidates are interleaved, so that a change of the machine's speed meets all of them; medians are printed,
-with each peer's time as a multiple of ptq's. Nothing is asserted: read the table.
+MobileNet-v1 1.0 224, built by hand with random weights, in float, hybrid and int8; and v2 in int8. Needs the
+extra `peers`. The runs of the candidates are interleaved, so that a change of the machine's speed meets all
+of them; medians are printed, with a peer's time as a multiple of ptq's. Nothing is asserted: read the table.
 """
 
 import os
@@ -19,7 +19,7 @@ import numpy as np
 from timing import RESOLVERS, interleaved_medians, litert_runner, ptq_runner
 
 import ptq
-from ptq.zoo.mobilenet import mobilenet_v1
+from ptq.zoo.mobilenet import mobilenet_v1, mobilenet_v2
 
 QUANTIZE = {
     "ptq": """
@@ -60,9 +60,33 @@ def latency(title, content, image):
     runners |= {name: litert_runner(content, resolver, image) for name, resolver in RESOLVERS.items()}
     ours, reference = runners["ptq"](), runners["LiteRT BUILTIN_REF"]()
     equal = runners["ptq, ordered sums"]().tobytes() == reference.tobytes()
-    medians = interleaved_medians(runners, rounds=11)
     print(f"\n{title}: largest difference to BUILTIN_REF {np.abs(ours - reference).max():.3g},")
     print(f"  with ordered sums {'bit-equal' if equal else 'NOT bit-equal'}")
+    print_medians(runners)
+
+
+def integer_latency(graph, image):
+    """int8 throughout, calibrated on a few random images; compared at the logits."""
+    graph = graph.copy()
+    # returned first, as int8 probabilities of 1,001 classes would hardly differ from 0
+    graph.outputs.insert(0, graph.operators[-1].inputs[0])
+    converter = ptq.Converter.from_graph(graph)
+    rng = np.random.default_rng(1)
+    converter.representative_dataset = [[rng.random(image.shape, dtype=np.float32)] for _ in range(4)]
+    converter.inference_input_type = converter.inference_output_type = np.int8
+    content = converter.convert()
+    quantized = ptq.load(content)
+    integers = ptq.quantizer.quantize(image, quantized.tensors[quantized.inputs[0]].quantized, np.int8)
+    runners = {"ptq": ptq_runner(content, integers)}
+    runners |= {name: litert_runner(content, resolver, integers) for name, resolver in RESOLVERS.items()}
+    equal = runners["ptq"]().tobytes() == runners["LiteRT BUILTIN_REF"]().tobytes()
+    verdict = "bit-equal" if equal else "NOT bit-equal"
+    print(f"\n{graph.name}, int8, {len(content):,} bytes: {verdict} to BUILTIN_REF")
+    print_medians(runners)
+
+
+def print_medians(runners):
+    medians = interleaved_medians(runners, rounds=11)
     for name, median in medians.items():
         print(f"  {name:<20} {median * 1e3:8.1f} ms   {median / medians['ptq']:6.2f} x ptq's time")
 
@@ -100,6 +124,8 @@ def main():
         content = converter.convert()
         print(f"\n{len(float_content):,} bytes become {len(content):,}", end="")
         latency(f"hybrid, recipe {recipe}", content, image)
+    for graph in (mobilenet_v1(), mobilenet_v2()):
+        integer_latency(graph, image)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.tflite"
         path.write_bytes(float_content)
