@@ -24,6 +24,9 @@ from ptq.passes.rewire import retyped
 SEQUENCE = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 INPUT, RECURRENT, BIASES = range(1, 5), range(5, 9), range(12, 16)
 OUTPUT_STATE, CELL_STATE = 18, 19
+INPUTS = 24
+"""With the coefficients of layer normalisation, absent here, which only tflite-micro wants to be mentioned."""
+
 GATE_EXPONENT = -12
 LARGEST_CELL_EXPONENT, SMALLEST_CELL_EXPONENT = -9, -15
 """The kernels know cell states of up to 2^6 and at least 2^0 in all."""
@@ -87,6 +90,7 @@ def quantize_lstm(wiring: Wiring, operator: Operator) -> str:
     for weights, recurrent, bias in zip(INPUT, RECURRENT, BIASES, strict=True):
         count += _quantize_gate(graph, inputs, (weights, bias), data)
         count += _quantize_gate(graph, inputs, (recurrent, None), output)
+    inputs += [ABSENT] * (INPUTS - len(inputs))
     operator.extra["intermediates"] = [graph.add_tensor(t) for t in _intermediates(graph, operator, output)]
     wiring.make_integer(operator, inputs)
     return f"{count} int8 weights, one scale for each matrix; cell state int16 in units of 2^{exponent}"
