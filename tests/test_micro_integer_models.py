@@ -76,7 +76,7 @@ def test_a_calibrated_lstm_runs_in_both_libraries(seed, time_major):
 
 
 def test_the_trained_lstm_runs_in_micro():
-    """Letters are looked up in a float table; all that follows is integers. States go on from name to name."""
+    """Letters are looked up in a float table; all that follows is integers; states go on between names."""
     converter = ptq.Converter.from_graph(zoo.country_lstm())
     converter.representative_dataset = [[x[np.newaxis]] for x in zoo.names.calibration_names().ids[:40]]
     integers = converter.convert_to_graph()

@@ -25,7 +25,7 @@ SEQUENCE = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 INPUT, RECURRENT, BIASES = range(1, 5), range(5, 9), range(12, 16)
 OUTPUT_STATE, CELL_STATE = 18, 19
 INPUTS = 24
-"""With the coefficients of layer normalisation, absent here, which only tflite-micro wants to be mentioned."""
+"""With the coefficients of layer normalisation: absent, but tflite-micro wants them to be mentioned."""
 
 GATE_EXPONENT = -12
 LARGEST_CELL_EXPONENT, SMALLEST_CELL_EXPONENT = -9, -15
