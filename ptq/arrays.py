@@ -1,4 +1,4 @@
-"""A model's inputs and outputs as arrays: from and to `.npy` files, at random, and as text."""
+"""A model's inputs and outputs as arrays: from and to `.npy` and `.npz` files, at random, and as text."""
 
 from __future__ import annotations
 
@@ -29,6 +29,34 @@ def read_array(path: str | os.PathLike[str]) -> Array:
             f"'{path}' is no .npy file of numbers ({error}); write one with numpy.save(path, array)"
         ) from error
     return np.asarray(array)
+
+
+def read_samples(paths: Sequence[str | os.PathLike[str]], graph: Graph) -> list[dict[str, Array]]:
+    """Calibration samples by input: from one `.npz` file of arrays by input name, or a `.npy` file for each.
+
+    The first dimension of every array counts the samples. If an array has no more dimensions than the input,
+    that one is the batch: a sample is then a batch of one.
+    Errors: InputError for files that do not fit the inputs, or do not all have the same number of samples.
+    """
+    tensors = [graph.tensors[index] for index in graph.inputs]
+    arrays: dict[str, Array] = {}
+    if len(paths) == 1 and Path(paths[0]).suffix == ".npz":
+        arrays = _read_archive(paths[0])
+    elif len(paths) == len(tensors):
+        arrays = {t.name: read_array(path) for t, path in zip(tensors, paths, strict=True)}
+    names = [tensor.name for tensor in tensors]
+    if sorted(arrays) != sorted(names):
+        found = ", ".join(repr(name) for name in arrays) or f"{len(paths)} files"
+        wanted = ", ".join(repr(name) for name in names)
+        raise InputError(
+            f"calibration samples: {found} found, expected arrays for {wanted}, which numpy.savez(path, "
+            "**{name: array}) writes; or a .npy file for each, in this order"
+        )
+    columns = [_samples(tensor, arrays[tensor.name]) for tensor in tensors]
+    counts = {name: len(column) for name, column in zip(names, columns, strict=True)}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"calibration samples: {counts} found, expected as many for each input")
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def random_inputs(graph: Graph, seed: int) -> list[Array]:
@@ -75,6 +103,27 @@ def value_text(title: str, tensor: Tensor, value: Array, top: int = 5) -> str:
         label = f"{_index(index)} largest" if index else "largest"
         lines.append(f"  {label}: {_largest(reals[index], top)}")
     return "\n".join(lines)
+
+
+def _read_archive(path: str | os.PathLike[str]) -> dict[str, Array]:
+    content = read_file(path, "a .npz file")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except Exception as error:  # as in `read_array`, or whatever a damaged archive raises
+        raise InputError(
+            f"'{path}' is no .npz file of numbers ({error}); write one with numpy.savez(path, name=array)"
+        ) from error
+
+
+def _samples(tensor: Tensor, array: Array) -> list[Array]:
+    rank = len(tensor.shape)
+    if array.ndim == 0 or array.ndim not in (rank, rank + 1):
+        raise InputError(
+            f"calibration samples: input '{tensor.name}' has shape [{shape_text(tensor.shape)}], an array of "
+            f"shape [{shape_text(array.shape)}] found; expected its first dimension to count the samples"
+        )
+    return list(array) if array.ndim > rank else [array[i : i + 1] for i in range(len(array))]
 
 
 def _random(tensor: Tensor, rng: np.random.Generator) -> Array:

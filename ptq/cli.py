@@ -16,7 +16,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from ptq.arrays import random_inputs, read_array, save_arrays, value_text
+from ptq.arrays import random_inputs, read_array, read_samples, save_arrays, value_text
 from ptq.compare import compare
 from ptq.converter import Converter
 from ptq.demo import DEFAULT, SUBJECTS, demo
@@ -26,11 +26,14 @@ from ptq.format.files import read_file
 from ptq.graph import Array, Graph, Operator
 from ptq.inspect import decision_table, describe
 from ptq.interpreter import Interpreter
+from ptq.observers import NAMED, observer_of
 from ptq.passes.recipes import find_recipe
 from ptq.terminal import printable, table, wrapped
 
 EPILOG = "Every command explains itself: ptq COMMAND --help. A first look: ptq demo"
 INTERRUPTED, READER_GONE = 130, 141
+FULL_INTEGER = "samples", "io", "per_tensor", "int16_activations", "observer", "quality"
+"""The options that belong to --full-integer."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,9 +110,10 @@ def _add_demo(commands: Any) -> None:
 
 
 def _add_convert(commands: Any) -> None:
-    about = "convert a float model, with int8 or float16 weights if wanted"
+    about = "convert a float model, with int8 or float16 weights or int8 throughout if wanted"
     examples = [
         "float.tflite -o small.tflite --post-training-quantize",
+        "float.tflite -o small.tflite --full-integer --samples images.npy --io int8 --quality",
         "float.tflite -o small.tflite --post-training-quantize --skip 'head/*' --skip SVDF",
         "saved_model -o half.tflite --float16",
     ]
@@ -124,6 +128,10 @@ def _add_convert(commands: Any) -> None:
     smaller.add_argument(
         "--float16", action="store_true", help="float16 weights, half the size; the arithmetic stays float"
     )
+    smaller.add_argument(
+        "--full-integer", action="store_true", help="int8 weights and activations, integer arithmetic"
+    )
+    _add_full_integer(sub)
     sub.add_argument(
         "--recipe",
         help="current: a scale for each output channel, as TensorFlow's converter does today (default); "
@@ -135,6 +143,23 @@ def _add_convert(commands: Any) -> None:
         "in which * stands for any letters and ? for one; may be given several times",
     )  # fmt: skip
     sub.add_argument("--verbose", action="store_true", help="a line for each operator, however many")
+
+
+def _add_full_integer(sub: argparse.ArgumentParser) -> None:
+    group = sub.add_argument_group("with --full-integer")
+    group.add_argument(
+        "--samples", metavar="FILE", action="append", default=[],
+        help="inputs to learn ranges from, which the first dimension counts: a .npy file for each input in "
+        "the model's order, or one .npz file of arrays with the inputs' names",
+    )  # fmt: skip
+    group.add_argument(
+        "--io", choices=["float", "int8", "uint8", "int16"], help="what the model takes and returns (float)"
+    )
+    group.add_argument("--per-tensor", action="store_true", help="one scale for all channels of a layer")
+    group.add_argument("--int16-activations", action="store_true", help="more accurate, and slower")
+    names = ", ".join(NAMED)
+    group.add_argument("--observer", metavar="NAME", help=f"how ranges follow: {names} (min-max)")
+    group.add_argument("--quality", action="store_true", help="show what it costs each layer")
 
 
 def _add_run(commands: Any) -> None:
@@ -194,8 +219,14 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _convert(arguments: argparse.Namespace) -> None:
     if arguments.recipe is not None and not arguments.post_training_quantize:
         arguments.usage_error("--recipe belongs to --post-training-quantize: give both or neither")
-    if arguments.skip and not (arguments.post_training_quantize or arguments.float16):
-        arguments.usage_error("--skip belongs to --post-training-quantize or --float16")
+    quantizes = arguments.post_training_quantize or arguments.float16 or arguments.full_integer
+    if arguments.skip and not quantizes:
+        arguments.usage_error("--skip belongs to --post-training-quantize, --float16 or --full-integer")
+    given = [name.replace("_", "-") for name in FULL_INTEGER if getattr(arguments, name)]
+    if given and not arguments.full_integer:
+        arguments.usage_error(f"--{given[0]} belongs to --full-integer")
+    if arguments.full_integer and not arguments.samples:
+        arguments.usage_error("--full-integer needs --samples, from which the ranges of activations follow")
     recipe = find_recipe(arguments.recipe or "current").name
     source, target = Path(arguments.model), Path(arguments.output)
     graph, content = _load(arguments.model)
@@ -204,6 +235,8 @@ def _convert(arguments: argparse.Namespace) -> None:
     converter.post_training_quantize, converter.recipe = arguments.post_training_quantize, recipe
     converter.float16, skip = arguments.float16, _Skip(arguments.skip)
     converter.skip = skip if arguments.skip else None
+    if arguments.full_integer:
+        _set_full_integer(arguments, converter, graph)
     converted = converter.convert_to_graph()
     skip.check()
     save(converted, target)
@@ -212,6 +245,19 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(table(["", "bytes", "ratio"], rows, {"bytes", "ratio"}, cut=""))
     print()
     print(decision_table(converter.report, arguments.verbose))
+    if arguments.quality:
+        samples = converter.representative_dataset
+        converter.representative_dataset = None  # the ranges are known by now
+        print(f"\n{converter.quality(samples)}")
+
+
+def _set_full_integer(arguments: argparse.Namespace, converter: Converter, graph: Graph) -> None:
+    border = arguments.io if arguments.io not in (None, "float") else "float32"
+    converter.representative_dataset = read_samples(arguments.samples, graph)
+    converter.inference_input_type = converter.inference_output_type = border
+    converter.per_channel = not arguments.per_tensor
+    converter.activations = "int16" if arguments.int16_activations else "int8"
+    converter.observer = observer_of(arguments.observer or "min-max")
 
 
 class _Skip:

@@ -8,7 +8,7 @@ samples were divided, nor (but for `MovingAverage`, which is about order) in whi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -223,6 +223,30 @@ class Entropy(CountingObserver):
     def choose(self, seen: Range, histogram: Histogram) -> Range:
         """See `CountingObserver`."""
         return min(_candidates(seen, histogram), key=lambda candidate: _divergence(candidate, histogram))
+
+
+# --- by name ----------------------------------------------------------------------------------------
+
+WITH_PARAMETER: dict[str, Callable[[float], Observer]] = {
+    "moving-average": MovingAverage, "percentile": Percentile
+}  # fmt: skip
+NAMED: dict[str, Callable[[], Observer]] = {
+    "min-max": MinMax, "moving-average": MovingAverage, "percentile": Percentile,
+    "squared-error": MeanSquaredError, "entropy": Entropy,
+}  # fmt: skip
+"""The choices of the command line."""
+
+
+def observer_of(name: str) -> Observer:
+    """The observer with a name of NAMED, and its parameter after a colon; InputError for any other."""
+    kind, colon, number = name.partition(":")
+    try:
+        return WITH_PARAMETER[kind](float(number)) if colon else NAMED[kind]()
+    except (KeyError, ValueError):
+        raise InputError(
+            f"observer '{name}' found, expected one of {', '.join(NAMED)}; a percentile may be followed by "
+            "percents, as in 'percentile:99.9', and a moving average by its momentum"
+        ) from None
 
 
 def _candidates(seen: Range, histogram: Histogram) -> Iterator[Range]:
