@@ -214,6 +214,7 @@ def test_workers_give_the_same_to_the_last_bit(choice, pool):
     assert together == alone and together.samples == 20
 
 
+@pytest.mark.peers
 def test_a_dask_cluster_gives_the_same_to_the_last_bit():
     distributed = pytest.importorskip("distributed")
     graph = CASES["convolutions"]()
