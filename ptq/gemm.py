@@ -10,9 +10,9 @@ x an activation, w a weight and any subset S of the inner dimension K,
 so `max|x| * max_o norm_o <= 2^24` proves float32 exact for these very weights. Where it does not hold,
 K is split into blocks for which it does and the blocks are added in float64, exact up to 2^53.
 
-Two entries use this. `integer_matmul` takes integers that are held in float32, as the hybrid kernels have
-them. `multiply_integers` takes integers and gives integers: to the kernels of quantized models BLAS is a fast
-way to multiply integers and nothing else.
+Three entries use this. `integer_matmul` takes integers that are held in float32, as the hybrid kernels have
+them. `multiply_integers` and `MultiplyShift` take integers and give integers: to the kernels of quantized
+models floats are a fast way to multiply integers and nothing else, and they see none.
 """
 
 from __future__ import annotations
@@ -160,6 +160,38 @@ def multiply_integers(x: Array, weights: IntegerWeights, out: Array) -> Array:
     return out
 
 
+@dataclass(frozen=True)
+class MultiplyShift:
+    """floor((x * multiplier + addend) / 2^shift), each of them one number for a channel, through float64.
+
+    Processors multiply float64 in vectors, but int64 often one by one. factor, term: multiplier and addend
+    over 2^shift, float64 [channels]. If |x * multiplier| + |addend| <= 2^53, both the product and the sum are
+    integers of that size over a power of two, and exact. Quotients below 0 come out at most 0: rounded up.
+    """
+
+    factor: Array
+    term: Array
+
+    @staticmethod
+    def prepare(multiplier: Array, addend: Array, shift: Array, bound: int) -> MultiplyShift | None:
+        """From int64 [channels], for |x| <= bound < 2^31; None where a float64 does not hold the sum."""
+        if np.any(bound * np.abs(multiplier) + np.abs(addend) > FLOAT64_EXACT):
+            return None
+        return MultiplyShift(np.ldexp(multiplier, -shift), np.ldexp(addend, -shift))
+
+    def repeated(self, times: int) -> MultiplyShift:
+        """The same for channels that come several times in a row."""
+        return MultiplyShift(np.tile(self.factor, times), np.tile(self.term, times))
+
+    def __call__(self, x: Array, out: Array) -> None:
+        """Write the quotients of x [lines, width], the first channels of a line, to out, integers as wide."""
+        width = x.shape[1]
+        products = x.astype(np.float64)
+        products *= self.factor[:width]
+        products += self.term[:width]
+        np.copyto(out, products, casting="unsafe")  # cuts off the fraction
+
+
 def ordered_matmul(x: Array, weights: Array, out: Array) -> None:
     """The float product sum_k x[m,k] * weights[n,k], added for k = 0, 1, 2, ... as a loop in C adds.
 
@@ -188,6 +220,12 @@ def im2col(
     extent_h, extent_w = (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
     out_h, out_w = (height - extent_h) // stride[0] + 1, (width - extent_w) // stride[1] + 1
     step_h, step_w, step_c = image.strides
+    if kernel != (1, 1) and dilation[1] == 1 and image.flags.c_contiguous and image.size:
+        # a row of the kernel is one piece of memory, which is copied faster than its numbers one by one
+        piece = f"V{kernel[1] * channels * image.itemsize}"
+        steps = step_h * stride[0], step_w * stride[1], step_h * dilation[0]
+        rows = np.ndarray((out_h, out_w, kernel[0]), piece, image.data, 0, steps)
+        return np.ascontiguousarray(rows).view(image.dtype).reshape(out_h, out_w, -1)
     patches = as_strided(
         image,
         (out_h, out_w, kernel[0], kernel[1], channels),

@@ -9,6 +9,7 @@ from litert import assert_same_bits, run_litert
 from ptq.build import Builder
 from ptq.graph import type_of
 from ptq.interpreter import Interpreter
+from ptq.numerics import LITERT_REFERENCE
 
 COUNT = 1200
 PER_GRAPH = 40
@@ -49,8 +50,8 @@ def shape_of(rng, rank, largest=5, smallest=1):
     return tuple(int(n) for n in rng.integers(smallest, largest + 1, rank))
 
 
-def compare(configure, count=COUNT, seed=0):
-    """Run `count` configurations here and in LiteRT.
+def compare(configure, count=COUNT, seed=0, run=run_litert, numerics=LITERT_REFERENCE):
+    """Run `count` configurations here and in LiteRT, or in what `run(graph, inputs)` runs.
 
     `configure(rng)` gives the input arrays of an operator, or pairs (array, quantization), and a function
     that adds the operator to a builder and returns its output or a list of its outputs.
@@ -71,7 +72,7 @@ def compare(configure, count=COUNT, seed=0):
             outputs += added
             labels += [f"{builder.graph.operators[-1]} on {[t.shape for t in tensors]}"] * len(added)
         graph = builder.finish(*outputs)
-        expected = run_litert(graph, arrays)
-        found = Interpreter(graph=graph).run(arrays)
+        expected = run(graph, arrays)
+        found = Interpreter(graph=graph, numerics=numerics).run(arrays)
         for ours, theirs, label in zip(found, expected, labels, strict=True):
             assert_same_bits(ours, theirs, label)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from configurations import integers, pick
 
-from ptq.graph import Quantization
+from ptq.build import Builder
+from ptq.graph import Quantization, type_of
 
 ACTIVATIONS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]
 LIMITS = {np.int8: 127, np.uint8: 255, np.int16: 32767}
@@ -151,3 +152,93 @@ def fully_connected(dtype, bias_type=None, per_channel=None):
         return adder(drawn, "FULLY_CONNECTED", options | bias_option(bias_type), 4)
 
     return configure
+
+
+def transpose_conv(dtype, bias_type=None, stride_limit=4):
+    def configure(rng):
+        channels, outputs = int(rng.integers(1, 5)), int(rng.integers(1, 6))
+        kernel, stride = rng.integers(1, 5, 2), rng.integers(1, stride_limit, 2)
+        same, size = bool(rng.integers(2)), rng.integers(1, 7, 2)
+        # any output that a convolution of this padding and stride takes to the input's size
+        least = (size - 1) * stride + 1 if same else (size - 1) * stride + kernel
+        spatial = [int(n) for n in least + rng.integers(0, stride)]
+        batch = int(rng.integers(1, 3))
+        image = (batch, *(int(n) for n in size), channels)
+        shape = (outputs, *(int(n) for n in kernel), channels)
+        terms = channels * np.prod(-(-kernel // stride))
+        drawn = layer(rng, dtype, image, shape, 0, terms, bias_type=bias_type, without_bias=0.3)
+        options = {
+            "padding": "SAME" if same else "VALID",
+            "stride_h": int(stride[0]), "stride_w": int(stride[1]),
+            "fused_activation_function": str(rng.choice(ACTIVATIONS)),
+        }  # fmt: skip
+
+        def add(builder, input):
+            number = len(builder.graph.operators)
+            weights, *bias = constants(builder, drawn, number)
+            output_shape = builder.constant(np.array([batch, *spatial, outputs], np.int32), f"shape_{number}")
+            operands = [output_shape, weights, input, *bias]
+            return builder.op(
+                "TRANSPOSE_CONV", operands, options | bias_option(bias_type), 4,
+                output_type=input.type, quantization=drawn.output,
+            )  # fmt: skip
+
+        return [drawn.input], add
+
+    return configure
+
+
+def batch_matmul(lhs_type, rhs_type):
+    def configure(rng):
+        rows, inner, columns = (int(n) for n in rng.integers(1, 20, 3))
+        adj_x, adj_y = bool(rng.integers(2)), bool(rng.integers(2))
+        batch = tuple(int(n) for n in rng.integers(1, 4, rng.integers(0, 4)))
+        shared = tuple(1 if rng.random() < 0.3 else n for n in batch)[int(rng.integers(len(batch) + 1)) :]
+        left = (*batch, inner, rows) if adj_x else (*batch, rows, inner)
+        right = (*shared, columns, inner) if adj_y else (*shared, inner, columns)
+        lhs, rhs = integers(rng, left, lhs_type), integers(rng, right, rhs_type)
+        spread = (0.3 * LIMITS[lhs_type]) * (0.3 * LIMITS[rhs_type]) * inner**0.5
+        multiplier = LIMITS[lhs_type] / spread * np.exp(rng.uniform(-3, 2))
+        lhs_scale, output_scale = np.exp(rng.uniform(-5, -1, 2)).astype(np.float32)
+        rhs_scale = np.float32(multiplier * output_scale / lhs_scale)
+        rhs_zero_point = zero_point(rng, rhs_type) if lhs_type == np.int8 else 0
+        output = quantization(output_scale, zero_point(rng, lhs_type))
+        operands = [
+            (lhs, quantization(lhs_scale, zero_point(rng, lhs_type))),
+            (rhs, quantization(rhs_scale, rhs_zero_point)),
+        ]
+        constant = bool(rng.integers(2))
+
+        def add(builder, *tensors):
+            if constant:
+                name = f"rhs_{len(builder.graph.operators)}"
+                tensors = *tensors, builder.constant(*operands[1][:1], name, operands[1][1])
+            return builder.op(
+                "BATCH_MATMUL", tensors, {"adj_x": adj_x, "adj_y": adj_y}, 3, quantization=output
+            )
+
+        return operands[: 1 if constant else 2], add
+
+    return configure
+
+
+def small_layer(
+    operator="CONV_2D", dtype=np.int8, bias=0, scales=(0.5, 0.25, 1.0), zero_points=(3, 0, -1), **changes
+):
+    """A 1x1 layer of two channels, run on zeros; changes: of bias type, bias scale, weights type, options."""
+    builder, wide = Builder(), dtype == np.int16
+    shape = (1, 2) if operator == "FULLY_CONNECTED" else (1, 2, 2, 2)
+    weight_shape = {"CONV_2D": (2, 1, 1, 2), "DEPTHWISE_CONV_2D": (1, 1, 1, 2), "FULLY_CONNECTED": (2, 2)}
+    zero_points = (0, 0, 0) if wide and zero_points == (3, 0, -1) else zero_points
+    input, weights, output = (quantization(s, z) for s, z in zip(scales, zero_points, strict=True))
+    weights.quantized_dimension = changes.pop("axis", 0)
+    weight_type = changes.pop("weights", np.uint8 if dtype == np.uint8 else np.int8)
+    bias_type = changes.pop("bias_type", np.int64 if wide else np.int32)
+    bias_quantization = quantization(changes.pop("bias_scale", 0.125), changes.pop("bias_zero_point", 0))
+    x = builder.input("x", shape, type_of(dtype), input)
+    operands = [x, builder.constant(np.ones(weight_shape[operator], weight_type), "w", weights)]
+    if bias is not None:
+        operands.append(builder.constant(np.full(2, bias, bias_type), "b", bias_quantization))
+    options = {} if operator == "FULLY_CONNECTED" else {"stride_h": 1, "stride_w": 1}
+    graph = builder.finish(builder.op(operator, operands, options | changes, quantization=output))
+    return graph, np.zeros(shape, dtype)

@@ -12,20 +12,20 @@ from ptq.build import Builder
 from ptq.graph import Array, Graph, Tensor, type_of
 
 
-def litert_interpreter(graph: Graph) -> Any:
-    """An allocated LiteRT interpreter with the reference kernels and no delegate."""
+def litert_interpreter(graph: Graph, kernels: str = "BUILTIN_REF") -> Any:
+    """An allocated LiteRT interpreter: the reference kernels and no delegate, or "AUTO", XNNPACK."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    resolver = OpResolverType.BUILTIN_REF
+    resolver = OpResolverType[kernels]
     content = ptq.format.dumps(graph)
     interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     return interpreter
 
 
-def run_litert(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+def run_litert(graph: Graph, inputs: Sequence[Array], kernels: str = "BUILTIN_REF") -> list[Array]:
     """The outputs of `graph` for `inputs`, computed by LiteRT."""
-    interpreter = litert_interpreter(graph)
+    interpreter = litert_interpreter(graph, kernels)
     for details, value in zip(interpreter.get_input_details(), inputs, strict=True):
         interpreter.set_tensor(details["index"], value)
     interpreter.invoke()

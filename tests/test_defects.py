@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from control_flow import calling, counting_loop, graph_of, initialized_variable, pair
+from integer_layers import small_layer
 from integer_lstm import Recipe
 
 import ptq
@@ -354,6 +355,18 @@ def integer_lstm(numerics, activation="TANH", **fixed):
     graph = recipe.graph()
     graph.operators[0].options["fused_activation_function"] = activation
     return ptq.Interpreter(graph=graph, numerics=numerics).run([recipe.x(graph)])[0]
+
+
+@case
+def int16_bias(numerics):
+    graph, x = small_layer(dtype=np.int16, bias=9, bias_type=np.int32)
+    return ptq.Interpreter(graph=graph, numerics=numerics).run([x])[0]
+
+
+@case
+def weights_zero_point(numerics):
+    graph, x = small_layer("DEPTHWISE_CONV_2D", zero_points=(3, 4, -1))
+    return ptq.Interpreter(graph=graph, numerics=numerics).run([x])[0]
 
 
 @case

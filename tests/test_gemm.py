@@ -10,9 +10,13 @@ from ptq.gemm import (
     LARGEST_OPERAND,
     ORDERED_BLOCK,
     ExactWeights,
+    IntegerWeights,
+    MultiplyShift,
     im2col,
     integer_matmul,
     integer_matmul_loops,
+    largest_magnitude,
+    multiply_integers,
     ordered_matmul,
 )
 
@@ -86,3 +90,60 @@ def test_im2col_rows_are_the_patches_that_a_loop_cuts_out(kernel, stride, dilati
             ]
             assert patches[y, x].tolist() == expected
     assert patches.shape[0] == (7 - (kernel[0] - 1) * dilation[0] - 1) // stride[0] + 1
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([np.int8, np.uint8, np.int16]),
+    st.sampled_from([np.int8, np.int16]),
+    st.integers(0, 300),
+)
+def test_integers_in_and_integers_out(seed, input_type, weights_type, inner):
+    rng = np.random.default_rng(seed)
+    limits = np.iinfo(input_type)
+    x = rng.integers(limits.min, limits.max + 1, (3, inner)).astype(input_type)
+    weights = rng.integers(-128, 128, (4, inner)).astype(weights_type)
+    if weights_type == np.int16:
+        weights *= 255
+    prepared = IntegerWeights.prepare(weights, largest_magnitude(input_type))
+    expected = integer_matmul_loops(x, weights)
+    assert np.array_equal(multiply_integers(x, prepared, np.empty((3, 4), np.int64)), expected)
+    assert np.abs(expected).max(initial=0) <= prepared.bound
+    wrapped = multiply_integers(x, prepared, np.empty((3, 4), np.int32))
+    assert np.array_equal(wrapped, expected.astype(np.int32))
+
+
+def test_float64_takes_over_where_float32_would_need_short_blocks():
+    def prepared(largest, magnitude, inner=2000):
+        weights = np.full((1, inner), magnitude, np.int16)
+        blocks = IntegerWeights.prepare(weights, largest).blocks
+        return [(block.dtype, stop - start) for start, stop, block in blocks]
+
+    assert prepared(128, 65) == [(np.float32, 2000)]  # 128 * 65 * 2000 < 2^24
+    assert prepared(128, 127) == [(np.float32, 1032), (np.float32, 968)]
+    assert prepared(255, 255) == [(np.float32, 258)] * 7 + [(np.float32, 194)]
+    assert prepared(32768, 127) == [(np.float64, 2000)]
+    assert prepared(32768, 127, inner=4) == [(np.float32, 4)]  # 32768 * 127 * 4 < 2^24
+    assert prepared(32768, 127, inner=5) == [(np.float64, 5)]
+
+
+def test_integers_beyond_the_bound_of_the_weights_are_refused():
+    prepared = IntegerWeights.prepare(np.ones((1, 2), np.int8), largest_magnitude(np.int8))
+    with pytest.raises(AssertionError):
+        multiply_integers(np.ones((1, 2), np.int16), prepared, np.empty((1, 1), np.int32))
+
+
+@given(
+    st.integers(0, 2**31 - 1), st.integers(0, 50), st.integers(0, 2**52),
+    st.lists(st.integers(-(2**31) + 1, 2**31 - 1), min_size=1, max_size=9),
+)  # fmt: skip
+def test_quotients_through_float64_are_those_of_python(multiplier, shift, addend, xs):
+    arrays = [np.array([n]) for n in (multiplier, addend, shift)]
+    bound = max(map(abs, xs))
+    prepared = MultiplyShift.prepare(*arrays, bound)
+    assert (prepared is None) == (bound * multiplier + addend > 2**53)
+    if prepared is not None:
+        out = np.empty((len(xs), 3), np.int64)
+        prepared.repeated(4)(np.array([[x] * 3 for x in xs]), out)
+        quotients = [[(x * multiplier + addend) >> shift] * 3 for x in xs]
+        assert np.maximum(out, 0).tolist() == [[max(q, 0) for q in row] for row in quotients]

@@ -6,8 +6,8 @@ in containers and dataclasses. Three things are outside:
 - The offline half, OFFLINE, which turns scales into integers before there is data. `product_rescale` also has
   the two rescalings that are floats in LiteRT itself, of FULLY_CONNECTED and of XNNPACK.
 - What describes a tensor: a `Quantization` has its scales in an array.
-- `ptq.gemm`, where BLAS multiplies integers, and the weights that it keeps for this as floats; its own tests
-  show that it does so exactly.
+- `ptq.gemm`, where floats multiply integers, and the weights and factors that it keeps for this; its own
+  tests show that it does so exactly.
 """
 
 import dataclasses
@@ -32,7 +32,9 @@ from ptq.passes.integer_rules import Scheme
 
 OFFLINE = ("parameters", "product_parameters", "product_rescale")
 
-NOT_LOOKED_INTO = ("Quantization", "ExactWeights", "IntegerWeights", "DoubleRescale", "Float32Rescale")
+NOT_LOOKED_INTO = (
+    "Quantization", "ExactWeights", "IntegerWeights", "MultiplyShift", "DoubleRescale", "Float32Rescale",
+)  # fmt: skip
 """Classes of what is outside."""
 
 NUMERICS = [ptq.LITERT_REFERENCE, ptq.TFLITE_MICRO, ptq.XNNPACK]
@@ -232,6 +234,8 @@ LAYERS = {
     "DEPTHWISE_CONV_2D on uint8": integer_layers.depthwise(U8),
     "FULLY_CONNECTED": integer_layers.fully_connected(I8),
     "FULLY_CONNECTED on int16": integer_layers.fully_connected(I16),
+    "TRANSPOSE_CONV": integer_layers.transpose_conv(I8),
+    "BATCH_MATMUL": integer_layers.batch_matmul(I8, I8),
 }
 
 

@@ -23,12 +23,14 @@ LAYERS = """
     kernels.movement
     kernels.slicing kernels.filling kernels.embedding kernels.resize kernels.convert
     kernels.control kernels.variables
-    kernels.integer.parameters kernels.integer.output_stage kernels.integer.product_parameters
-    kernels.integer.dense kernels.integer.conv kernels.integer.depthwise
-    kernels.integer.tables kernels.integer.softmax kernels.integer.convert kernels.integer.resize
-    kernels.integer.lstm kernels.integer.lstm_ops
+    kernels.integer.parameters kernels.integer.output_stage
+    kernels.integer.product_rescale kernels.integer.product_parameters
+    kernels.integer.dense kernels.integer.conv kernels.integer.depthwise kernels.integer.transpose_conv
+    kernels.integer.batch_matmul
     kernels.integer.operands kernels.integer.common_scale kernels.integer.activation kernels.integer.unary
     kernels.integer.elementwise kernels.integer.logic kernels.integer.pool kernels.integer.reduce
+    kernels.integer.tables kernels.integer.softmax kernels.integer.convert kernels.integer.resize
+    kernels.integer.lstm kernels.integer.lstm_ops
     kernels.integer
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain

@@ -7,7 +7,10 @@ two outputs, where the rules of rounding differ.
 import numpy as np
 import pytest
 from configurations import compare
-from integer_layers import conv2d, depthwise, fully_connected
+from integer_layers import batch_matmul, conv2d, depthwise, fully_connected, transpose_conv
+from litert import run_litert
+
+from ptq.numerics import XNNPACK
 
 pytestmark = pytest.mark.peers
 
@@ -30,3 +33,27 @@ def test_fully_connected_is_equal(dtype):
 def test_int16_activations_with_int32_biases_are_equal():
     compare(conv2d(np.int16, np.int32), 400, seed=4)
     compare(fully_connected(np.int16, np.int32), 400, seed=5)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint8])
+def test_transpose_conv_is_equal(dtype):
+    compare(transpose_conv(dtype), 400, seed=7)
+
+
+@pytest.mark.parametrize("types", [(np.int8, np.int8), (np.int16, np.int8), (np.int16, np.int16)])
+def test_batch_matmul_is_equal(types):
+    compare(batch_matmul(*types), 400, seed=8)
+
+
+def run_xnnpack(graph, arrays):
+    return run_litert(graph, arrays, "AUTO")
+
+
+@pytest.mark.parametrize(
+    "configure",
+    # without a bias, its DEPTHWISE_CONV_2D ends the process
+    [conv2d(np.int8), depthwise(np.int8, without_bias=0), fully_connected(np.int8)],
+    ids=["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"],
+)
+def test_xnnpack_is_equal_on_int8(configure):
+    compare(configure, 400, seed=6, run=run_xnnpack, numerics=XNNPACK)

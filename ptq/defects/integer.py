@@ -100,3 +100,19 @@ SUM_HALVES = Defect(
     "`kernels/reduce.cc`, QuantizedMeanOrSum: GetTensorData<uint8_t>",
     INTENDED,
 )
+INT16_BIAS = Defect(
+    "CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED and TRANSPOSE_CONV on int16",
+    "it reads the bias as int64 unless the option quantized_bias_type says INT32, whatever the bias is: beyond "
+    "the end of an int32 bias",
+    "set quantized_bias_type to INT32 where there is one, or write an int64 bias",
+    "`kernels/conv.cc`, EvalQuantizedPerChannel16x8; `kernels/fully_connected.cc`, FullyConnectedInt16",
+    INTENDED,
+)
+WEIGHTS_ZERO_POINT = Defect(
+    "DEPTHWISE_CONV_2D, TRANSPOSE_CONV and, with a scale for each channel, FULLY_CONNECTED",
+    "it ignores the zero point of int8 weights",
+    "quantize them symmetrically",
+    "`kernels/depthwise_conv.cc`, EvalQuantizedPerChannel; `kernels/transpose_conv.cc`, "
+    "EvalQuantizedPerChannel; `kernels/fully_connected.cc`, FullyConnectedPerChannelInt8",
+    ("reproduce",),
+)

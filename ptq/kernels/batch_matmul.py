@@ -49,10 +49,10 @@ def batch_matmul_float(
     Raises ShapeError if the shapes do not fit.
     Source: `tflite/kernels/internal/reference/batch_matmul.h`, BatchMatMul.
     """
-    operands = _oriented(lhs, rhs, adj_x, adj_y)
+    operands = oriented(lhs, rhs, adj_x, adj_y)
     # accumulate
     if numerics.float_sums == "ordered":
-        left, right = _stacked(operands.left), _stacked(operands.right)
+        left, right = stacked(operands.left), stacked(operands.right)
         output = operands.allocate()
         for result, x, weights in zip(output, *operands.matrices(), strict=True):
             ordered_matmul(left[x], right[weights], result)
@@ -82,7 +82,7 @@ def batch_matmul_hybrid(
     int32; UnsupportedError for several batch dimensions: see `known_defect`.
     Source: `tflite/kernels/batch_matmul.cc`, EvalHybrid; `internal/reference/batch_matmul.h`, BatchMatMul.
     """
-    operands = _oriented(lhs, rhs, adj_x, adj_y)
+    operands = oriented(lhs, rhs, adj_x, adj_y)
     if rhs_scale.size not in (1, operands.right.shape[-2]):
         raise ShapeError(f"BATCH_MATMUL: {rhs_scale.size} scales for rhs {rhs.shape} found, expected 1 or N")
     weights = prepared if prepared is not None else RightMatrices.prepare(rhs, adj_y, numerics)
@@ -117,7 +117,7 @@ class RightMatrices:
     @staticmethod
     def prepare(rhs: Array, adj_y: bool, numerics: Numerics) -> RightMatrices:
         """From int8 [..., K, N], or [..., N, K] with adj_y."""
-        matrices = _stacked(rhs if adj_y else np.swapaxes(rhs, -1, -2))
+        matrices = stacked(rhs if adj_y else np.swapaxes(rhs, -1, -2))
         rows = matrices.reshape(math.prod(matrices.shape[:-1]), matrices.shape[-1])
         wrapping = numerics.row_sums == "wrapping"
         sums = wrapped_row_sums(rows) if wrapping else rows.sum(axis=1, dtype=np.int64)
@@ -126,7 +126,7 @@ class RightMatrices:
 
 def _quantize(left: Array, asymmetric: bool, numerics: Numerics) -> tuple[Array, Array, Array]:
     """The integers of left as float32 [matrices, M, K], scales and zero points [matrices, M]."""
-    stack = np.ascontiguousarray(_stacked(left))
+    stack = np.ascontiguousarray(stacked(left))
     count, rows, inner = stack.shape
     quantized = quantize_rows(stack.reshape(count * rows, inner), not asymmetric, numerics)
     integers = quantized.centred + quantized.zero_point.astype(np.float32)[:, None]
@@ -175,12 +175,12 @@ class Operands:
         left, right = self.left.shape[:-2], self.right.shape[:-2]
         return self.spread(_numbered(left)), self.spread(_numbered(right))
 
-    def allocate(self) -> Array:
-        """An output to fill: float32 [matrices, M, N]."""
-        return np.empty((math.prod(self.batch), self.left.shape[-2], self.right.shape[-2]), np.float32)
+    def allocate(self, dtype: npt.DTypeLike = np.float32) -> Array:
+        """An output to fill: [matrices, M, N]."""
+        return np.empty((math.prod(self.batch), self.left.shape[-2], self.right.shape[-2]), dtype)
 
 
-def _oriented(lhs: Array, rhs: Array, adj_x: bool, adj_y: bool) -> Operands:
+def oriented(lhs: Array, rhs: Array, adj_x: bool, adj_y: bool) -> Operands:
     """Transpose where asked for; ShapeError if the operands do not fit.
 
     A last batch dimension of 1 in rhs goes, with that of lhs merged into the rows, as the runtime does.
@@ -199,7 +199,8 @@ def _oriented(lhs: Array, rhs: Array, adj_x: bool, adj_y: bool) -> Operands:
     return Operands(left, right, shape)
 
 
-def _stacked(operand: Array) -> Array:
+def stacked(operand: Array) -> Array:
+    """The matrices of an operand one after the other, [matrices, rows, columns]."""
     return operand.reshape(math.prod(operand.shape[:-2]), *operand.shape[-2:])
 
 

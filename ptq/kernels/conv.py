@@ -210,12 +210,20 @@ def _convolve(
                 finish(flat[rows])
 
 
-def patch_rows(image: Array, kernel: Pair, geometry: Geometry, result: tuple[int, ...]) -> Iterator[Rows]:
+def patch_rows(
+    image: Array, kernel: Pair, geometry: Geometry, result: tuple[int, ...], block: int = BLOCK
+) -> Iterator[Rows]:
     """Walk over the output a few rows at a time: (rows of the flat output, their patches [M, K])."""
     height, width, count = result
     extent = (kernel[0] - 1) * geometry.dilation[0] + 1
     inner = kernel[0] * kernel[1] * image.shape[2]
-    step = max(BLOCK // max(width * max(count, inner), 1), 1)
+    step = max(block // max(width * max(count, inner), 1), 1)
+    if kernel == geometry.stride == (1, 1):  # the pixels are the patches
+        pixels = image.reshape(-1, inner)
+        for start in range(0, len(pixels), step * width):
+            rows = slice(start, min(start + step * width, len(pixels)))
+            yield rows, pixels[rows]
+        return
     for top in range(0, height, step):
         bottom = min(top + step, height)
         first, last = top * geometry.stride[0], (bottom - 1) * geometry.stride[0] + extent

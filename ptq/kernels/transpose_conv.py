@@ -43,7 +43,7 @@ def transpose_conv_float(
     Raises ShapeError if the shapes do not fit.
     Source: `tflite/kernels/internal/reference/transpose_conv.h`, TransposeConv.
     """
-    before = _padding_before(output_shape, weights, input, stride, padding)
+    before = padding_before(output_shape, weights, input, stride, padding)
     output = np.zeros(tuple(map(int, output_shape)), np.float32)
     for image, result in zip(input, output, strict=True):
         # accumulate
@@ -80,7 +80,7 @@ def transpose_conv_hybrid(
     Source: `tflite/kernels/transpose_conv.cc`, EvalHybrid; `internal/reference/transpose_conv.h`,
     HybridTransposeConv.
     """
-    before = _padding_before(output_shape, weights, input, stride, padding)
+    before = padding_before(output_shape, weights, input, stride, padding)
     if weights_scale.size not in (1, len(weights)):
         raise ShapeError(
             f"TRANSPOSE_CONV: {weights_scale.size} scales found, expected 1 or {len(weights)}, one per output"
@@ -111,13 +111,13 @@ def _taps(image: Array, weights: Array, result: Array, stride: Pair, before: Pai
     falling order: in_y = (out_y + before - tap) / stride.
     """
     for i in reversed(range(weights.shape[1])):
-        rows, out_rows = _reached(image.shape[0], result.shape[0], stride[0], before[0] - i)
+        rows, out_rows = reached(image.shape[0], result.shape[0], stride[0], before[0] - i)
         for j in reversed(range(weights.shape[2])):
-            columns, out_columns = _reached(image.shape[1], result.shape[1], stride[1], before[1] - j)
+            columns, out_columns = reached(image.shape[1], result.shape[1], stride[1], before[1] - j)
             yield image[rows, columns], weights[:, i, j], result[out_rows, out_columns]
 
 
-def _reached(size: int, out_size: int, stride: int, shift: int) -> tuple[slice, slice]:
+def reached(size: int, out_size: int, stride: int, shift: int) -> tuple[slice, slice]:
     """The positions y whose y * stride - shift lies in the output, and where these lie."""
     first = max(-(-shift // stride), 0)
     count = max(min((out_size - 1 + shift) // stride + 1, size) - first, 0)
@@ -137,7 +137,7 @@ def _add_terms(pixels: Array, tap: Array, patch: Array, *scales: Array) -> None:
     patch[...] = total
 
 
-def _padding_before(
+def padding_before(
     output_shape: Array, weights: Array, input: Array, stride: Pair, padding: str
 ) -> tuple[int, int]:
     """The padding above and on the left of the output; ShapeError if the operands do not fit."""
@@ -157,7 +157,8 @@ def _padding_before(
 # --- for the registry -------------------------------------------------------------------------------
 
 
-def _output_shape(call: Call) -> Array:
+def output_shape_of(call: Call) -> Array:
+    """The operand that says how large the output is; UnsupportedError unless it is int32."""
     shape = call.array(0)
     if shape.dtype != np.int32:
         raise UnsupportedError(
@@ -180,12 +181,12 @@ def _arguments(call: Call) -> dict[str, Any]:
 
 
 def _float(call: Call) -> list[Array]:
-    return [transpose_conv_float(_output_shape(call), call.float_array(1), **_arguments(call))]
+    return [transpose_conv_float(output_shape_of(call), call.float_array(1), **_arguments(call))]
 
 
 def _hybrid(call: Call) -> list[Array]:
     _check_scales(call)
-    return [transpose_conv_hybrid(_output_shape(call), call.array(1), call.scale(1), **_arguments(call))]
+    return [transpose_conv_hybrid(output_shape_of(call), call.array(1), call.scale(1), **_arguments(call))]
 
 
 def _check_scales(call: Call) -> None:

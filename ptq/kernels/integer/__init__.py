@@ -9,6 +9,7 @@ from __future__ import annotations
 from ptq.kernels.call import Kernel
 from ptq.kernels.integer import (
     activation,
+    batch_matmul,
     conv,
     convert,
     dense,
@@ -21,6 +22,7 @@ from ptq.kernels.integer import (
     resize,
     softmax,
     tables,
+    transpose_conv,
     unary,
 )
 
@@ -28,6 +30,8 @@ INTEGER: dict[str, Kernel] = {
     **dense.INTEGER,
     **conv.INTEGER,
     **depthwise.INTEGER,
+    **transpose_conv.INTEGER,
+    **batch_matmul.INTEGER,
     **softmax.INTEGER,
     **tables.INTEGER,
     **activation.INTEGER,

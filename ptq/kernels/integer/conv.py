@@ -21,6 +21,9 @@ from ptq.kernels.padding import Pair, pad_image
 
 Array = npt.NDArray[Any]
 
+BLOCK = 196_608
+"""Sums, or elements of patches, that are computed at once; they leave the cache, but the calls are few."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -84,7 +87,7 @@ def _convolve(
     depth, width = padded.shape[2] // len(groups), flat.shape[1] // len(groups)
     channels = [padded[:, :, group * depth : (group + 1) * depth] for group in range(len(groups))]
     sums = np.empty((0, flat.shape[1]), accumulator)
-    for blocks in zip(*(patch_rows(c, kernel, geometry, result.shape) for c in channels), strict=True):
+    for blocks in zip(*(patch_rows(c, kernel, geometry, result.shape, BLOCK) for c in channels), strict=True):
         rows = blocks[0][0]
         if len(sums) == 0:
             sums = np.empty((rows.stop - rows.start, flat.shape[1]), accumulator)

@@ -9,7 +9,8 @@ per channel, summed in the integers of C's accumulators.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,40 @@ from ptq.kernels.padding import Pair, pad_image
 
 Array = npt.NDArray[Any]
 
-CHUNK = 32_768
-"""Sums to which all taps are added at once, so that they stay in the cache."""
+CHUNK = 65_536
+"""Sums that are finished at once, so that they stay in the cache."""
+
+REPEATED = 2**16
+"""Weights of a filter, repeated for as many pixels as this allows: then a loop over them in C is long."""
+
+Taps = tuple[int, list[int], Array]
+"""A phase; the columns j of the kernel with j * dilation % stride == phase; their weights, for n pixels."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A filter made ready for repeated use: weights [kernel_h, kernel_w, O] as accumulators, what follows."""
+    """A filter made ready for repeated use: weights [kernel_h, kernel_w, O] as accumulators, what follows.
+
+    taps: the weights as they were asked for, by the stride, dilation and width of the output.
+    """
 
     weights: Array
     finish: OutputStage | MultiplyAdd
+    taps: dict[tuple[int, int, int], list[Taps]] = field(default_factory=dict)
+
+    def phases(self, stride: int, dilation: int, width: int) -> list[Taps]:
+        """The taps that read the columns 0, stride, 2 * stride, ..., those that read 1, 1 + stride, ..."""
+        key = stride, dilation, width
+        if key not in self.taps:
+            most = max(REPEATED // max(self.weights.size, 1), 1)
+            pixels = max(n for n in range(1, min(most, width) + 1) if width % n == 0)
+            reading: dict[int, list[int]] = {}
+            for j in range(self.weights.shape[1]):
+                reading.setdefault(j * dilation % stride, []).append(j)
+            self.taps[key] = [
+                (phase, js, np.tile(self.weights[:, js], (1, 1, pixels))) for phase, js in reading.items()
+            ]
+        return self.taps[key]
 
 
 def depthwise_conv2d_integer(
@@ -67,11 +92,7 @@ def depthwise_conv2d_integer(
     for image, result in zip(input, output, strict=True):
         if image.shape[2] < filter.shape[3]:
             image = np.repeat(image, filter.shape[3] // image.shape[2], axis=2)
-        padded = pad_image(image, *windows, input_zero_point).astype(stage.accumulator)
-        if geometry.stride == (1, 1):
-            _filter_lines(padded, result, geometry.dilation, prepared)
-        else:
-            _filter_rows(padded, result, geometry, prepared)
+        _filter(pad_image(image, *windows, input_zero_point), result, geometry, prepared)
     return output
 
 
@@ -85,47 +106,49 @@ def prepare(
     return Prepared(weights, stage.merged(largest_magnitude(input.dtype) * norm))
 
 
-def _filter_rows(padded: Array, result: Array, geometry: Geometry, prepared: Prepared) -> None:
-    """A few rows of the result [h, w, O] at a time."""
-    (stride_h, stride_w), (dilation_h, dilation_w) = geometry.stride, geometry.dilation
-    row, column, element = padded.strides
-    strides = (row * dilation_h, column * dilation_w, row * stride_h, column * stride_w, element)
-    step = min(max(CHUNK // result[0].size, 1), len(result))
-    finish = prepared.finish.start(step * result[0].size)
-    sums = np.empty((step, *result.shape[1:]), padded.dtype)
-    for top in range(0, len(result), step):
-        out = result[top : top + step]
-        taps = as_strided(padded[top * stride_h :], (*prepared.weights.shape[:2], *out.shape), strides)
-        # accumulate
-        total = np.einsum("ij...,ij...->...", taps, prepared.weights[:, :, None, None], out=sums[: len(out)])
-        # add bias, rescale, clamp
-        finish(total, out)
-
-
-def _filter_lines(padded: Array, result: Array, dilation: Pair, prepared: Prepared) -> None:
-    """Long one-dimensional runs, for stride 1.
-
-    In the padded image read as one line, a tap is a constant offset. The line has `kernel_w - 1` columns
-    too many in each row; they are computed too, and left out when the rows are copied.
-    """
-    height, width, channels = result.shape
-    line, columns = padded.reshape(-1), padded.shape[1]
-    row = columns * channels
-    step = min(max(CHUNK // row, 1), height)
-    finish = prepared.finish.start(step * row)
-    sums, finished = np.empty(step * row, padded.dtype), np.empty(step * row, result.dtype)
-    weights = np.tile(prepared.weights, (1, 1, step * columns))
-    strides = (dilation[0] * row * line.itemsize, dilation[1] * channels * line.itemsize, line.itemsize)
+def _filter(padded: Array, result: Array, geometry: Geometry, prepared: Prepared) -> None:
+    """Filter one image [H, W, O] into result [h, w, O], a few rows at a time, which stay in the cache."""
+    height, length = len(result), result[0].size
+    step = min(max(CHUNK // length, 1), height)
+    finish = prepared.finish.start(step * length, length)
+    phases = list(_phases(padded, result.shape, geometry, prepared))
+    sums, term = np.empty((2, step, length), prepared.weights.dtype)
     for top in range(0, height, step):
-        rows = min(step, height - top)
-        # the last row is not continued into the padding that lies beyond the image
-        length = (rows - 1) * row + width * channels
-        taps = as_strided(line[top * row :], (*weights.shape[:2], length), strides)
+        out = result[top : top + step]
+        total = sums[: len(out)]
         # accumulate
-        np.einsum("ijk,ijk->k", taps, weights[:, :, :length], out=sums[:length])
+        for number, (taps, weights) in enumerate(phases):
+            added = term[: len(out)] if number else total
+            runs = added.reshape(len(out), -1, weights.shape[2])
+            np.einsum("ijnmk,ijk->nmk", taps[:, :, top : top + step], weights, out=runs)
+            if number:
+                total += added
         # add bias, rescale, clamp
-        finish(sums[:length].reshape(-1, channels), finished[:length].reshape(-1, channels))
-        result[top : top + rows] = finished[: rows * row].reshape(rows, columns, channels)[:, :width]
+        finish(total.reshape(out.shape), out)
+
+
+def _phases(
+    padded: Array, shape: tuple[int, ...], geometry: Geometry, prepared: Prepared
+) -> Iterator[tuple[Array, Array]]:
+    """Pixels and weights, [i, j, h, w / n, n * O] and [i, j, n * O], for each set of columns that taps read.
+
+    With a stride of s a tap reads the columns x, x + s, x + 2s, ... Copied side by side these are a long run.
+    """
+    height, width, channels = shape
+    stride, dilation = geometry.stride[1], geometry.dilation[1]
+    for phase, reading, weights in prepared.phases(stride, dilation, width):
+        first, second = (j * dilation // stride for j in (reading * 2)[:2])
+        columns = np.ascontiguousarray(padded[:, phase::stride], weights.dtype)
+        row, pixel, element = columns.strides
+        run = weights.shape[2]
+        strides = row * geometry.dilation[0], pixel * (second - first), row * geometry.stride[0]
+        runs = as_strided(
+            columns[:, first:],
+            (*weights.shape[:2], height, width * channels // run, run),
+            (*strides, run * element, element),
+            writeable=False,
+        )
+        yield runs, weights
 
 
 # --- for the registry -------------------------------------------------------------------------------

@@ -9,19 +9,18 @@ those that the runtime makes when it prepares a model, and of what it would igno
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ptq.defects import INT16_BIAS, WEIGHTS_ZERO_POINT
 from ptq.errors import GraphError, QuantizationError, UnsupportedError
-from ptq.fixed_point import multiply_int64_by_quantized_multiplier, quantize_multiplier
-from ptq.float_rescale import multiply_by_double, multiply_by_float32
 from ptq.graph import Quantization, Tensor
 from ptq.kernels.call import Call
 from ptq.kernels.integer.output_stage import OutputStage
-from ptq.kernels.integer.parameters import Rescale, activation_bounds
+from ptq.kernels.integer.parameters import activation_bounds
+from ptq.kernels.integer.product_rescale import DoubleRescale, Float32Rescale, Scales, fixed_point_rescale
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +30,9 @@ TYPES = {
     ("INT16", "INT8", "INT16"): ("INT64", "INT32"),
 }
 """Which biases may go with an input, weights and output of such types."""
+
+MATMUL_TYPES = ("INT8", "INT8", "INT8"), ("INT16", "INT8", "INT16"), ("INT16", "INT16", "INT16")
+"""The types of lhs, rhs and output of BATCH_MATMUL."""
 
 BIAS_TOLERANCE = 0.02
 """How many steps of the output a unit of bias may be off because of its scale."""
@@ -43,70 +45,6 @@ class Positions(NamedTuple):
     weights: int = 1
     bias: int = 2
     axis: int = 0
-
-
-@dataclass(frozen=True)
-class WideRescale:
-    """As `Rescale`, for the 64-bit accumulators of int16 activations: the multiplier is cut to 16 bits."""
-
-    output_multiplier: Array
-    output_shift: Array
-
-    def __call__(self, accumulator: Array) -> Array:
-        """The int64 accumulators times the factor, as int32."""
-        return multiply_int64_by_quantized_multiplier(accumulator, self.output_multiplier, self.output_shift)
-
-
-@dataclass(frozen=True)
-class DoubleRescale:
-    """The factor itself, as TensorFlow Lite's reference FULLY_CONNECTED has it: it is no integer kernel."""
-
-    real_multiplier: Array
-
-    def __call__(self, accumulator: Array) -> Array:
-        """The accumulators times the factor, ties away from zero."""
-        return multiply_by_double(accumulator, self.real_multiplier)
-
-
-@dataclass(frozen=True)
-class Float32Rescale:
-    """The factor in float32, as XNNPACK has it: no integer kernel either."""
-
-    scale: Array
-
-    def __call__(self, accumulator: Array) -> Array:
-        """The accumulators times the factor, ties to even."""
-        return multiply_by_float32(accumulator, self.scale)
-
-
-@dataclass(frozen=True)
-class Scales:
-    """The scales of an operator with weights: one each of input and output, [1] or [O] of the weights."""
-
-    input: np.float32
-    weights: Array
-    output: np.float32
-
-    @property
-    def exact(self) -> Array:
-        """The real multipliers in double precision, as most kernels have them."""
-        with np.errstate(all="ignore"):
-            return np.float64(self.input) * self.weights.astype(np.float64) / np.float64(self.output)
-
-    @property
-    def rounded(self) -> Array:
-        """The same with the product of the scales rounded to float32, as kernels of one scale have them.
-
-        Source: `tflite/kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler.
-        """
-        with np.errstate(all="ignore"):
-            return (self.input * self.weights).astype(np.float64) / np.float64(self.output)
-
-    @property
-    def float32(self) -> Array:
-        """The multipliers in float32 throughout, as XNNPACK has them."""
-        with np.errstate(all="ignore"):
-            return np.asarray(self.input * self.weights / self.output, np.float32)
 
 
 Parameters = tuple[OutputStage, int, int]
@@ -129,10 +67,10 @@ def convolution_parameters(call: Call, at: Positions, bias_required: bool = Fals
     legacy = _tensor(call, at.input).type == "UINT8"
     scales = _scales(call, at, checked_bias=legacy)
     zero_points = _zero_point(call, _tensor(call, at.input)), _weights_zero_point(call, at, legacy)
-    if call.numerics.product_rescale == "float32" and sums == np.int32:
+    if call.numerics.product_rescale == "float32" and _tensor(call, at.input).type == "INT8":
         rescale: Callable[[Array], Array] = Float32Rescale(scales.float32)
     else:
-        rescale = _fixed_point(call, scales.rounded if legacy else scales.exact, sums)
+        rescale = fixed_point_rescale(scales.rounded if legacy else scales.exact, sums, call.numerics)
     return _output_stage(call, at, rescale, sums), *zero_points
 
 
@@ -151,8 +89,34 @@ def dense_parameters(call: Call) -> Parameters:
     elif call.numerics.integer_kernels == "lite":
         rescale = DoubleRescale(scales.exact)
     else:
-        rescale = _fixed_point(call, scales.rounded if one_scale else scales.exact, sums)
+        rescale = fixed_point_rescale(scales.rounded if one_scale else scales.exact, sums, call.numerics)
     return _output_stage(call, at, rescale, sums), *zero_points
+
+
+def matmul_parameters(call: Call) -> Parameters:
+    """The parameters of BATCH_MATMUL, whose operands have one scale each, and a zero point unless int16.
+
+    Raises as `convolution_parameters` does. Source: `tflite/kernels/batch_matmul.cc`, Prepare.
+    """
+    tensors = _tensor(call, 0), _tensor(call, 1), call.output_tensors[0]
+    types = tuple(tensor.type for tensor in tensors)
+    if types not in MATMUL_TYPES:
+        known = "; or ".join(map(", ".join, MATMUL_TYPES))
+        raise UnsupportedError(
+            f"{call.operator.type}: lhs, rhs and output of types {', '.join(types)} found, expected {known}"
+        )
+    lhs, rhs, output = (_one_scale(call, tensor) for tensor in tensors)
+    zero_points = [_zero_point(call, tensor) for tensor in tensors]
+    if types[0] == "INT16" and zero_points[1]:
+        raise _wrong(call, f"rhs '{tensors[1].name}' with zero point {zero_points[1]} found, expected 0")
+    scales = Scales(lhs, np.array([rhs]), output)
+    sums = np.dtype(np.int64 if types[0] == "INT16" else np.int32)
+    rescale = fixed_point_rescale(scales.rounded, sums, call.numerics)
+    dtype = np.dtype(tensors[2].dtype)
+    limits = np.iinfo(dtype)
+    bounds = int(limits.min), int(limits.max)
+    stage = OutputStage(np.zeros(1, np.int64), rescale, zero_points[2], bounds, dtype, sums)
+    return stage, zero_points[0], zero_points[1]
 
 
 Memory = TypeVar("Memory")
@@ -166,17 +130,12 @@ def remember(call: Call, at: Positions, key: str, compute: Callable[[], Memory])
     return call.remember(key, compute, at.weights)
 
 
-def _fixed_point(call: Call, multiplier: Array, sums: np.dtype[Any]) -> Callable[[Array], Array]:
-    if sums == np.int64:
-        return WideRescale(*quantize_multiplier(multiplier, call.numerics.rounding))
-    return Rescale.by(multiplier, call.numerics)
-
-
 def _accumulator_type(call: Call, at: Positions) -> np.dtype[Any]:
     """int32, or int64 for int16 activations; UnsupportedError for a combination of types without a kernel.
 
     TensorFlow Lite sums int16 activations in the type that the option `quantized_bias_type` names, int64
-    unless it is INT32, and reads the bias as that type whatever it is; micro sums in the bias's type.
+    unless it is INT32, and reads the bias as that type whatever it is. Micro ignores the option: CONV_2D and
+    FULLY_CONNECTED sum in the bias's type, the others in int64.
     """
     input, weights, output = _tensor(call, at.input), _tensor(call, at.weights), call.output_tensors[0]
     types = input.type, weights.type, output.type
@@ -191,13 +150,12 @@ def _accumulator_type(call: Call, at: Positions) -> np.dtype[Any]:
         return np.dtype(np.int32)
     declared = call.options.get("quantized_bias_type", "FLOAT32")
     summed = "INT32" if declared == "INT32" else "INT64"
+    if call.numerics.integer_kernels == "micro":
+        by_bias = call.operator.type in ("CONV_2D", "FULLY_CONNECTED") and bias is not None
+        summed = bias if by_bias and bias is not None else "INT64"
     if bias is not None and bias != summed:
-        if call.numerics.integer_kernels == "micro":
-            return np.dtype(bias.lower())
-        raise UnsupportedError(
-            f"{call.operator.type}: bias of type {bias} found, but with quantized_bias_type {declared} the "
-            f"runtime reads it as {summed}; set the option to {bias}, or convert the model again"
-        )
+        INT16_BIAS.reproduced(call.numerics, f"a bias of type {bias} with quantized_bias_type {declared}")
+        summed = bias
     return np.dtype(summed.lower())
 
 
@@ -212,11 +170,11 @@ def _weights_zero_point(call: Call, at: Positions, honoured: bool) -> int:
             "expected one; only int8 weights have one for each channel"
         )
     if not honoured and np.any(zero_point != 0):
-        raise _wrong(
-            call,
-            f"weights '{weights.name}' with zero point {int(zero_point[0])} found, "
-            "expected 0; quantize them symmetrically"
-        )
+        found = f"weights '{weights.name}' with zero point {int(zero_point[zero_point != 0][0])}"
+        if call.operator.type == "CONV_2D":
+            raise _wrong(call, f"{found} found, expected 0; quantize them symmetrically")
+        WEIGHTS_ZERO_POINT.reproduced(call.numerics, found)
+        return 0
     return _in_range(call, weights, int(zero_point[0]))
 
 
