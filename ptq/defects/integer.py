@@ -102,8 +102,8 @@ SUM_HALVES = Defect(
 )
 INT16_BIAS = Defect(
     "CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED and TRANSPOSE_CONV on int16",
-    "it reads the bias as int64 unless the option quantized_bias_type says INT32, whatever the bias is: beyond "
-    "the end of an int32 bias",
+    "it reads the bias as int64 unless the option quantized_bias_type says INT32, whatever the bias is: "
+    "beyond the end of an int32 bias",
     "set quantized_bias_type to INT32 where there is one, or write an int64 bias",
     "`kernels/conv.cc`, EvalQuantizedPerChannel16x8; `kernels/fully_connected.cc`, FullyConnectedInt16",
     INTENDED,
