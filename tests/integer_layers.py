@@ -8,11 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from configurations import integers, pick
+from litert import assert_same_bits
 
 from ptq.build import Builder
+from ptq.fixed_point import multiply_by_quantized_multiplier as multiply
+from ptq.fixed_point import quantize_multiplier as quantize
 from ptq.graph import Quantization, type_of
+from ptq.interpreter import Interpreter
 
 ACTIVATIONS = ["NONE", "RELU", "RELU6", "RELU_N1_TO_1"]
+STRETCH = 1.0
+"""How far off the output's range one in ten multipliers is; int16 and XNNPACK end at 2^8."""
+
 LIMITS = {np.int8: 127, np.uint8: 255, np.int16: 32767}
 
 
@@ -57,7 +64,7 @@ def layer(
     # the whole output is reached by accumulators of this spread; often much less, seldom more
     multiplier = LIMITS[dtype] / spread * np.exp(rng.uniform(-3, 2, outputs if per_channel else 1))
     if rng.random() < 0.1:
-        multiplier *= np.exp(rng.uniform(-8, 6))
+        multiplier *= np.exp(rng.uniform(-8, 6) * STRETCH)
     input_scale, output_scale = np.exp(rng.uniform(-5, -1, 2)).astype(np.float32)
     weights_scale = (multiplier * output_scale / input_scale).astype(np.float32)
     output = quantization(output_scale, zero_point(rng, dtype))
@@ -140,7 +147,7 @@ def depthwise(dtype, without_bias=0.2):
     return configure
 
 
-def fully_connected(dtype, bias_type=None, per_channel=None):
+def fully_connected(dtype, bias_type=None, per_channel=None, weights_zero_point=False):
     def configure(rng):
         inner, outputs = int(rng.integers(1, 80)), int(rng.integers(1, 20))
         shape = [(int(rng.integers(1, 5)), inner), (2, int(rng.integers(1, 4)), inner)][int(rng.integers(2))]
@@ -149,6 +156,8 @@ def fully_connected(dtype, bias_type=None, per_channel=None):
             "keep_num_dims": bool(rng.integers(2)),
         }
         drawn = layer(rng, dtype, shape, (outputs, inner), 0, inner, per_channel, bias_type, without_bias=0.2)
+        if weights_zero_point:
+            drawn.weights[1].zero_point[:] = zero_point(rng, np.int8)
         return adder(drawn, "FULLY_CONNECTED", options | bias_option(bias_type), 4)
 
     return configure
@@ -242,3 +251,104 @@ def small_layer(
     options = {} if operator == "FULLY_CONNECTED" else {"stride_h": 1, "stride_w": 1}
     graph = builder.finish(builder.op(operator, operands, options | changes, quantization=output))
     return graph, np.zeros(shape, dtype)
+
+
+# --- whether a product of scales is rounded to float32 ----------------------------------------------
+
+
+def telling_scales(dtype, count, seed=0):
+    """Scales of input, weights and output where it shows in a table of all products of two 8-bit integers.
+
+    The multiplier is input * weights / output in double precision, or the first product is a float32.
+    """
+    rng, found = np.random.default_rng(seed), []
+    integers = centred_integers(dtype)
+    table = np.multiply.outer(integers, integers)
+    while len(found) < count:
+        input, weights = np.exp(rng.uniform(-5, -1, 2)).astype(np.float32)
+        output = np.float32(input * weights * rng.uniform(60, 200))
+        multipliers = np.float64(input) * np.float64(weights), np.float64(input * weights)
+        tables = [multiply(table, *quantize(m / np.float64(output))) for m in multipliers]
+        if np.any(np.clip(tables[0], -127, 127) != np.clip(tables[1], -127, 127)):
+            found.append((input, weights, output))
+    return found
+
+
+def centred_integers(dtype):
+    limits = np.iinfo(dtype)
+    return np.arange(limits.min, limits.max + 1) - (128 if dtype == np.uint8 else 0)
+
+
+def table_layer(operator, dtype, scales):
+    """A graph whose output is the table of all products, rescaled, and its inputs."""
+    limits, offset = np.iinfo(dtype), 128 if dtype == np.uint8 else 0
+    numbers = np.arange(limits.min, limits.max + 1).astype(dtype)
+    input, weights, output = (quantization(scale, offset) for scale in scales)
+    builder, type = Builder(), type_of(np.dtype(dtype))
+    if operator == "BATCH_MATMUL":
+        x, rhs = builder.input("x", (256, 1), type, input), builder.input("rhs", (1, 256), type, weights)
+        graph = builder.finish(builder.op(operator, [x, rhs], quantization=output))
+        return graph, [numbers[:, None], numbers[None]]
+    shape = (256, 1) if operator == "FULLY_CONNECTED" else (256, 1, 1, 1)
+    depthwise = operator == "DEPTHWISE_CONV_2D"
+    constant = builder.constant(numbers.reshape((1, 1, 1, 256) if depthwise else shape), "w", weights)
+    bias = builder.constant(np.zeros(256, np.int32), "b", quantization(scales[0] * scales[1], 0))
+    x = builder.input("x", shape, type, input)
+    operands = [x, constant, bias]
+    if operator == "TRANSPOSE_CONV":
+        operands = [builder.constant(np.array([256, 1, 1, 256], np.int32), "shape"), constant, x, bias]
+    options = {} if operator == "FULLY_CONNECTED" else {"stride_h": 1, "stride_w": 1}
+    options |= {"depth_multiplier": 256} if depthwise else {}
+    layer = builder.op(operator, operands, options, output_type=type, quantization=output)
+    return builder.finish(layer), [numbers.reshape(shape)]
+
+
+def compare_tables(operator, dtype, run, numerics):
+    for scales in telling_scales(dtype, 8):
+        graph, inputs = table_layer(operator, dtype, scales)
+        found = Interpreter(graph=graph, numerics=numerics).run(inputs)[0]
+        assert_same_bits(found, run(graph, inputs)[0], (operator, scales))
+
+
+# --- accumulators next to ties ----------------------------------------------------------------------
+
+
+def layer_of_ties(rng, operator, outputs=4096):
+    """A graph of one pixel, whose bias takes each accumulator to a tie between two outputs, or one off it."""
+    scales = [np.exp(rng.uniform(-3, -2)), np.exp(rng.uniform(-9, -3, pick(rng, 1, outputs))), 0.1]
+    input, weights, output = (np.asarray(scale, np.float32) for scale in scales)
+    multiplier = np.float64(input) * weights.astype(np.float64) / np.float64(output)
+    halves = rng.integers(-100, 100, outputs) + 0.5
+    accumulators = np.rint(halves / multiplier).astype(np.int64) + rng.integers(-1, 2, outputs)
+    factors, pixel = rng.integers(-127, 128, outputs), int(rng.integers(-128, 128))
+    bias = (accumulators - (pixel + 5) * factors).astype(np.int32)
+    axis, shapes = LAYOUTS[operator]
+    builder = Builder()
+    channels = outputs if operator == "DEPTHWISE_CONV_2D" else 1
+    shape = (1, 1, 1, channels) if len(shapes) == 4 else (1, 1)
+    operands = [
+        builder.input("x", shape, "INT8", quantization(input, -5)),
+        builder.constant(factors.astype(np.int8).reshape(shapes), "w", quantization(weights, 0, axis)),
+        builder.constant(bias, "b", quantization(input * weights, 0)),
+    ]
+    options = {"stride_h": 1, "stride_w": 1} if len(shapes) == 4 else {}
+    options |= {"depth_multiplier": 1} if operator == "DEPTHWISE_CONV_2D" else {}
+    layer = builder.op(operator, operands, options, quantization=quantization(output, 3))
+    return builder.finish(layer), [np.full(shape, pixel, np.int8)]
+
+
+LAYOUTS = {
+    "CONV_2D": (0, (-1, 1, 1, 1)),
+    "DEPTHWISE_CONV_2D": (3, (1, 1, 1, -1)),
+    "FULLY_CONNECTED": (0, (-1, 1)),
+}
+"""The dimension of the weights that counts the outputs, and their shape for one factor an output."""
+
+
+def compare_ties(operator, run, numerics, layers=20):
+    """80,000 outputs: one rounding instead of two shows in a quarter, a float instead of it in one of 800."""
+    rng = np.random.default_rng(1)
+    for _ in range(layers):
+        graph, inputs = layer_of_ties(rng, operator)
+        found = Interpreter(graph=graph, numerics=numerics).run(inputs)[0]
+        assert_same_bits(found, run(graph, inputs)[0], operator)

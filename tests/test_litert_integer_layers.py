@@ -4,13 +4,23 @@ All outputs are integers and must be equal. A bias at every third channel puts a
 two outputs, where the rules of rounding differ.
 """
 
+import integer_layers
 import numpy as np
 import pytest
 from configurations import compare
-from integer_layers import batch_matmul, conv2d, depthwise, fully_connected, transpose_conv
+from integer_layers import (
+    LAYOUTS,
+    batch_matmul,
+    compare_tables,
+    compare_ties,
+    conv2d,
+    depthwise,
+    fully_connected,
+    transpose_conv,
+)
 from litert import run_litert
 
-from ptq.numerics import XNNPACK
+from ptq.numerics import LITERT_REFERENCE, XNNPACK
 
 pytestmark = pytest.mark.peers
 
@@ -28,6 +38,16 @@ def test_depthwise_conv2d_is_equal(dtype):
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint8])
 def test_fully_connected_is_equal(dtype):
     compare(fully_connected(dtype), 400, seed=3)
+
+
+def test_fully_connected_subtracts_the_zero_point_of_int8_weights_with_one_scale():
+    compare(fully_connected(np.int8, per_channel=False, weights_zero_point=True), 400, seed=9)
+
+
+@pytest.mark.parametrize("operator", [conv2d, depthwise, transpose_conv, fully_connected])
+def test_extreme_multipliers_are_equal(operator, monkeypatch):
+    monkeypatch.setattr(integer_layers, "STRETCH", 2.5)
+    compare(operator(np.int8), 400, seed=10)
 
 
 def test_int16_activations_with_int32_biases_are_equal():
@@ -57,3 +77,23 @@ def run_xnnpack(graph, arrays):
 )
 def test_xnnpack_is_equal_on_int8(configure):
     compare(configure, 400, seed=6, run=run_xnnpack, numerics=XNNPACK)
+
+
+CONVOLUTIONS = ["CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"]
+
+
+@pytest.mark.parametrize(
+    ("operator", "dtype"),
+    [
+        *((o, t) for o in [*CONVOLUTIONS, "FULLY_CONNECTED"] for t in (np.int8, np.uint8)),
+        ("BATCH_MATMUL", np.int8),
+    ],
+)
+def test_the_multiplier_is_rounded_as_there(operator, dtype):
+    compare_tables(operator, dtype, run_litert, LITERT_REFERENCE)
+
+
+@pytest.mark.parametrize("operator", LAYOUTS)
+@pytest.mark.parametrize(("run", "numerics"), [(run_litert, LITERT_REFERENCE), (run_xnnpack, XNNPACK)])
+def test_accumulators_next_to_ties_are_rounded_as_there(operator, run, numerics):
+    compare_ties(operator, run, numerics)

@@ -89,7 +89,7 @@ def dense_parameters(call: Call) -> Parameters:
     elif call.numerics.integer_kernels == "lite":
         rescale = DoubleRescale(scales.exact)
     else:
-        rescale = fixed_point_rescale(scales.rounded if one_scale else scales.exact, sums, call.numerics)
+        rescale = fixed_point_rescale(scales.exact, sums, call.numerics)
     return _output_stage(call, at, rescale, sums), *zero_points
 
 
@@ -111,7 +111,8 @@ def matmul_parameters(call: Call) -> Parameters:
         raise _wrong(call, f"rhs '{tensors[1].name}' with zero point {zero_points[1]} found, expected 0")
     scales = Scales(lhs, np.array([rhs]), output)
     sums = np.dtype(np.int64 if types[0] == "INT16" else np.int32)
-    rescale = fixed_point_rescale(scales.rounded, sums, call.numerics)
+    multiplier = scales.exact if call.numerics.integer_kernels == "micro" else scales.rounded
+    rescale = fixed_point_rescale(multiplier, sums, call.numerics)
     dtype = np.dtype(tensors[2].dtype)
     limits = np.iinfo(dtype)
     bounds = int(limits.min), int(limits.max)
@@ -134,8 +135,8 @@ def _accumulator_type(call: Call, at: Positions) -> np.dtype[Any]:
     """int32, or int64 for int16 activations; UnsupportedError for a combination of types without a kernel.
 
     TensorFlow Lite sums int16 activations in the type that the option `quantized_bias_type` names, int64
-    unless it is INT32, and reads the bias as that type whatever it is. Micro ignores the option: CONV_2D and
-    FULLY_CONNECTED sum in the bias's type, the others in int64.
+    unless it is INT32, and reads the bias as that type whatever it is. In micro CONV_2D and FULLY_CONNECTED
+    go by the bias, if there is one, and the others always sum in int64.
     """
     input, weights, output = _tensor(call, at.input), _tensor(call, at.weights), call.output_tensors[0]
     types = input.type, weights.type, output.type
@@ -151,8 +152,7 @@ def _accumulator_type(call: Call, at: Positions) -> np.dtype[Any]:
     declared = call.options.get("quantized_bias_type", "FLOAT32")
     summed = "INT32" if declared == "INT32" else "INT64"
     if call.numerics.integer_kernels == "micro":
-        by_bias = call.operator.type in ("CONV_2D", "FULLY_CONNECTED") and bias is not None
-        summed = bias if by_bias and bias is not None else "INT64"
+        summed = (bias or summed) if call.operator.type in ("CONV_2D", "FULLY_CONNECTED") else "INT64"
     if bias is not None and bias != summed:
         INT16_BIAS.reproduced(call.numerics, f"a bias of type {bias} with quantized_bias_type {declared}")
         summed = bias
