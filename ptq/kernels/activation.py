@@ -166,7 +166,8 @@ def log_softmax_float(x: Array) -> Array:
     with np.errstate(all="ignore"):
         largest = x.max(axis=-1, keepdims=True, initial=np.finfo(F).min)
         shifted = x - largest
-        return shifted - logf(_sum_of_rows(expf(shifted)))
+        result: Array = shifted - logf(_sum_of_rows(expf(shifted)))
+    return result
 
 
 def l2_normalization_float(x: Array) -> Array:

@@ -247,7 +247,8 @@ def _source(batch: Shape, defect: Defect | None, numerics: Numerics) -> Array:
     """For each matrix of a batch, the one whose scales or row sums are taken: itself, if all is well."""
     if defect is None or not defect.reproduced(numerics, f"batch {batch}"):
         return _numbered(batch)
-    return np.indices(batch).sum(axis=0)
+    source: Array = np.indices(batch).sum(axis=0)
+    return source
 
 
 # --- for the registry -------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def arg_max(x: Array, axis: int = -1, dtype: npt.DTypeLike = np.int32) -> Array:
     inner = x.shape[resolved[0] + 1 :]
     rows = np.moveaxis(x, resolved[0], 0).reshape(size, -1)
     if x.dtype != F or not np.isnan(rows).any():
-        index = rows.argmax(axis=0)
+        index: Array = rows.argmax(axis=0)
     elif np.prod(inner, dtype=np.int64) == 1 and size >= LANES:
         index = _first_largest_of_lanes(rows)
     else:
@@ -189,7 +189,8 @@ def _first_largest(rows: Array) -> Array:
     filled = np.where(missing, -np.inf, rows)
     index = filled.argmax(axis=0)
     nothing_larger = np.take_along_axis(filled, index[None], axis=0)[0] == -np.inf
-    return np.where(nothing_larger, (~missing).argmax(axis=0), index)
+    first: Array = np.where(nothing_larger, (~missing).argmax(axis=0), index)
+    return first
 
 
 def _first_largest_of_lanes(rows: Array) -> Array:

@@ -170,7 +170,8 @@ def _mean_output(graph: Graph, layer: Operator, mean_input: Array) -> Array:
     bias = np.zeros(channels, np.float32)
     call = Call(without, [*tensors, Tensor("bias", bias.shape)], [x, w, bias], [Tensor("output", ())])
     (y,) = kernels.evaluate(call, f"{layer.type} on the mean of its inputs")
-    return y.reshape(-1, channels).mean(axis=0, dtype=np.float64) + _bias(graph, layer)
+    mean: Array = y.reshape(-1, channels).mean(axis=0, dtype=np.float64) + _bias(graph, layer)
+    return mean
 
 
 def _bias(graph: Graph, layer: Operator) -> Array:

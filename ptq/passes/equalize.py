@@ -183,7 +183,8 @@ class _Pair:
 
 
 def _largest(weights: Array, axis: int | tuple[int, ...]) -> Array:
-    return np.max(np.abs(weights), axis=axis, initial=0.0).astype(np.float64)
+    largest: Array = np.max(np.abs(weights), axis=axis, initial=0.0).astype(np.float64)
+    return largest
 
 
 def _float32(values: Array) -> Array:

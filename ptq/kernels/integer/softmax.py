@@ -151,7 +151,7 @@ def _distances(q: Array) -> Array:
 
 
 def _sum(q: Array, power: Array) -> Array:
-    total = rounding_divide_by_pot(power, SUM_BITS).sum(axis=-1, keepdims=True)
+    total: Array = rounding_divide_by_pot(power, SUM_BITS).sum(axis=-1, keepdims=True)
     _check_sum("SOFTMAX", q, total, 1 << 32)
     return total
 
