@@ -129,7 +129,9 @@ def find(operator: Operator, tensors: list[Tensor | None]) -> Kernel:
 
 def evaluate(call: Call, where: str) -> list[Array]:
     """Run one operator; whatever goes wrong in it becomes an error that says `where`."""
-    kernel = find(call.operator, call.tensors)
+    if "kernel" not in call.memory:  # it depends on types alone
+        call.memory["kernel"] = find(call.operator, call.tensors)
+    kernel: Kernel = call.memory["kernel"]
     try:
         results = kernel(call)
     except PtqError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Window:
     after: int
 
 
+@lru_cache(maxsize=1024)
 def window(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Window:
     """The output size and the padding before and after one dimension of `size` elements.
 

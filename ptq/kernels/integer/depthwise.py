@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import as_strided
 
 from ptq.gemm import largest_magnitude
 from ptq.kernels.call import Call, Kernel
@@ -128,27 +127,23 @@ def _filter(padded: Array, result: Array, geometry: Geometry, prepared: Prepared
 
 
 def _phases(
-    padded: Array, shape: tuple[int, ...], geometry: Geometry, prepared: Prepared
+    padded: Array, out: tuple[int, ...], geometry: Geometry, prepared: Prepared
 ) -> Iterator[tuple[Array, Array]]:
     """Pixels and weights, [i, j, h, w / n, n * O] and [i, j, n * O], for each set of columns that taps read.
 
     With a stride of s a tap reads the columns x, x + s, x + 2s, ... Copied side by side these are a long run.
     """
-    height, width, channels = shape
+    height, width, channels = out
     stride, dilation = geometry.stride[1], geometry.dilation[1]
     for phase, reading, weights in prepared.phases(stride, dilation, width):
         first, second = (j * dilation // stride for j in (reading * 2)[:2])
         columns = np.ascontiguousarray(padded[:, phase::stride], weights.dtype)
         row, pixel, element = columns.strides
         run = weights.shape[2]
-        strides = row * geometry.dilation[0], pixel * (second - first), row * geometry.stride[0]
-        runs = as_strided(
-            columns[:, first:],
-            (*weights.shape[:2], height, width * channels // run, run),
-            (*strides, run * element, element),
-            writeable=False,
-        )
-        yield runs, weights
+        shape = *weights.shape[:2], height, width * channels // run, run
+        taps = row * geometry.dilation[0], pixel * (second - first)
+        strides = *taps, row * geometry.stride[0], run * element, element
+        yield np.ndarray(shape, columns.dtype, columns.data, first * pixel, strides), weights
 
 
 # --- for the registry -------------------------------------------------------------------------------
