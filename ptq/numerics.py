@@ -13,7 +13,7 @@ class Numerics:
     """One consistent choice for each rule that differs between TensorFlow Lite's builds.
 
     rounding: how an int32 accumulator is rescaled, "double" (two roundings, the default build)
-        or "single" (one rounding, TFLITE_SINGLE_ROUNDING and XNNPACK).
+        or "single" (one rounding, TFLITE_SINGLE_ROUNDING).
     dynamic_range: how a hybrid kernel quantizes its activations at run time: "simd" is
         `optimized/neon_tensor_utils.cc` (compiled through NEON_2_SSE it is what x86 wheels run),
         "portable" is `internal/reference/portable_tensor_utils.cc`.
