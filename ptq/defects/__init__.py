@@ -11,6 +11,8 @@ where it is done, in `passes`.
 
 from ptq.defects import hybrid, integer, movement, recurrent
 from ptq.defects.defect import Defect as Defect
+
+# kernels name an entry as `defects.NAME`, whatever family it belongs to; KNOWN below lists them all
 from ptq.defects.hybrid import *  # noqa: F403
 from ptq.defects.integer import *  # noqa: F403
 from ptq.defects.movement import *  # noqa: F403
