@@ -7,6 +7,8 @@ the variants differ only inside the few helpers that look at these fields.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ptq.errors import InputError
+
 
 @dataclass(frozen=True)
 class Numerics:
@@ -67,3 +69,28 @@ LITERT_REFERENCE_ORDERED = Numerics("LITERT_REFERENCE_ORDERED", float_sums="orde
 PORTABLE = Numerics("PORTABLE", dynamic_range="portable", row_sums="exact", upstream_defects="intended")
 XNNPACK = replace(PORTABLE, name="XNNPACK", rounding="single", product_rescale="float32")
 TFLITE_MICRO = replace(PORTABLE, name="TFLITE_MICRO", integer_kernels="micro")
+SINGLE_ROUNDING = replace(PORTABLE, name="SINGLE_ROUNDING", rounding="single")
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        LITERT_REFERENCE, LITERT_REFERENCE_ORDERED, PORTABLE, SINGLE_ROUNDING, XNNPACK, TFLITE_MICRO
+    )
+}
+"""The named choices; SINGLE_ROUNDING is a build with TFLITE_SINGLE_ROUNDING."""
+
+_RULES = {"double": PORTABLE, "single": SINGLE_ROUNDING}
+
+
+def find_numerics(name: str) -> Numerics:
+    """A preset by its name in either case, or by its rounding, "double" or "single".
+
+    InputError for another name.
+    """
+    found = _RULES.get(name.lower()) or PRESETS.get(name.upper().replace("-", "_"))
+    if found is None:
+        raise InputError(
+            f"numerics '{name}' found, expected one of {', '.join(PRESETS)}, or {' or '.join(_RULES)} for the "
+            "portable source with that rounding"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The oracle: test vectors, traces and a checker for kernels that others write."""

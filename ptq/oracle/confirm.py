@@ -1,0 +1,123 @@
+"""Other implementations of the same operators, which confirm an expected answer: LiteRT and tflite-micro.
+
+They are no dependency of ptq: where a package is not installed, nothing is confirmed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from ptq.format import dumps
+from ptq.graph import Array, Graph
+from ptq.oracle.problem import CONSTANT, STATE, Problem
+
+ARENA = 1 << 24
+"""Bytes for the tensors of a model in tflite-micro."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """An implementation: its package, which of its kernels, and a function that runs a problem in it.
+
+    run: gives the outputs, then the new values of the states; raises RuntimeError where it has no kernel.
+    """
+
+    package: str
+    kernels: str
+    run: Callable[[Problem], list[Array]]
+
+    @property
+    def version(self) -> str | None:
+        """The installed version; None if it is not installed."""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return None
+
+    @property
+    def label(self) -> str:
+        """Package, version and kernels in one line."""
+        return f"{self.package} {self.version} {self.kernels}"
+
+
+def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
+    def run(problem: Problem) -> list[Array]:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        graph = problem.graph()
+        interpreter: Any = Interpreter(
+            model_content=dumps(graph), experimental_op_resolver_type=OpResolverType[resolver]
+        )
+        interpreter.allocate_tensors()
+        for index, array in _fed(problem, graph):
+            interpreter.set_tensor(index, array)
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in _written(problem, graph)]
+
+    return run
+
+
+def _micro(problem: Problem) -> list[Array]:
+    from tflite_micro import runtime
+
+    if any(given is not None and given.kind == STATE and given.array.any() for given in problem.operands):
+        raise RuntimeError("tflite-micro cannot be given a state")
+    graph = problem.graph()
+    interpreter: Any = runtime.Interpreter.from_bytes(dumps(graph), arena_size=ARENA)
+    for position, (_, array) in enumerate(x for x in _fed(problem, graph) if x[0] in graph.inputs):
+        interpreter.set_input(array, position)
+    interpreter.invoke()
+    return [np.array(interpreter.get_output(position)) for position in range(len(graph.outputs))]
+
+
+def _fed(problem: Problem, graph: Graph) -> list[tuple[int, Array]]:
+    read = graph.operators[0].inputs
+    return [
+        (index, given.array)
+        for index, given in zip(read, problem.operands, strict=True)
+        if given is not None and given.kind != CONSTANT
+    ]
+
+
+def _written(problem: Problem, graph: Graph) -> list[int]:
+    return [*graph.outputs, *(graph.operators[0].inputs[n] for n in problem.states)]
+
+
+RUNTIMES = (
+    Runtime("ai-edge-litert", "BUILTIN_REF", _litert("BUILTIN_REF")),
+    Runtime("ai-edge-litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", _litert("BUILTIN_WITHOUT_DEFAULT_DELEGATES")),
+    Runtime("ai-edge-litert", "AUTO (XNNPACK)", _litert("AUTO")),
+    Runtime("tflite-micro", "reference", _micro),
+)
+"""Reference kernels first; AUTO is what a user gets who asks for nothing."""
+
+FOLLOWED = {
+    "LITERT_REFERENCE": "BUILTIN_REF", "LITERT_REFERENCE_ORDERED": "BUILTIN_REF",
+    "TFLITE_MICRO": "reference", "XNNPACK": "AUTO (XNNPACK)",
+}  # fmt: skip
+"""Whose kernels a preset follows."""
+
+
+def confirmed_by(runtime: Runtime, problem: Problem, expected: list[Array]) -> bool:
+    """Whether a runtime computes the same bits: all outputs, and the states as far as it shows them."""
+    try:
+        found = runtime.run(problem)
+    except (RuntimeError, ValueError, ImportError, NotImplementedError):
+        return False
+    return all(map(same_bits, found, expected))
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Equal shape, dtype and bits; any NaN equals any NaN, as its payload has no meaning."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if not np.issubdtype(a.dtype, np.floating):
+        return bool(np.array_equal(a, b))
+    bits = np.dtype(f"u{a.dtype.itemsize}")
+    same = np.ascontiguousarray(a).view(bits) == np.ascontiguousarray(b).view(bits)
+    return bool(np.all(same | (np.isnan(a) & np.isnan(b))))

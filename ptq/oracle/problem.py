@@ -1,0 +1,164 @@
+"""One operator and its operands: what a test vector, a trace and a checker are about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ptq import spec
+from ptq.graph import ABSENT, DTYPES, Array, Graph, Operator, Quantization, Tensor, type_of
+from ptq.interpreter import Interpreter
+from ptq.kernels import arithmetic
+from ptq.numerics import LITERT_REFERENCE, Numerics
+from ptq.operators import default_options
+from ptq.shapes import infer_shapes
+from ptq.spec.question import Operand, Question
+
+INPUT, CONSTANT, STATE = "input", "constant", "state"
+
+
+def quantization(
+    scale: float | Sequence[float] | Array, zero_point: int | Sequence[int] | Array = 0, axis: int = 0
+) -> Quantization:
+    """Scales, rounded to float32, and zero points; one zero point serves for all."""
+    scales = np.atleast_1d(np.asarray(scale, np.float32))
+    return Quantization(scales, np.broadcast_to(np.asarray(zero_point, np.int64), scales.shape).copy(), axis)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An operand: its integers or reals, and how integers stand for reals.
+
+    kind: "input" (fed), "constant" (stored in the model) or "state" (a variable: it is written, too).
+    """
+
+    array: Array
+    quantization: Quantization | None = None
+    kind: str = INPUT
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An output: its type and scale; its shape follows from the operands."""
+
+    type: str = "FLOAT32"
+    quantization: Quantization | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One operator with everything that its result depends on, but for the numerics.
+
+    operands: None for an optional one that is absent. options: those that differ from the schema's defaults.
+    intermediates: the scales inside of a quantized LSTM. purpose: in a sentence, what it tells apart.
+    order_free: whether any order of its float sums gives the same bits, as none of them rounds; where it is
+    false, the exact answer is that of ordered sums, and presets that leave the order to BLAS only come near.
+    """
+
+    operator: str
+    operands: Sequence[Given | None]
+    wanted: Sequence[Wanted]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1
+    intermediates: Sequence[Wanted] = ()
+    purpose: str = ""
+    order_free: bool = True
+
+    @property
+    def arithmetic(self) -> str:
+        """"float", "hybrid", "integer", or "any" for operators that move or convert data."""
+        graph = self.graph()
+        operator = graph.operators[0]
+        return arithmetic(operator, [None if i == ABSENT else graph.tensors[i] for i in operator.inputs])
+
+    def graph(self) -> Graph:
+        """A model of this one operator, whose inputs are the operands that are fed."""
+        graph = Graph(name=self.operator.lower())
+        read = [ABSENT if given is None else self._add(graph, n, given) for n, given in enumerate(self.operands)]
+        table, options = default_options(self.operator)
+        operator = Operator(self.operator, read, [], {**options, **self.options}, table, self.version)
+        if self.intermediates:
+            operator.extra["intermediates"] = [
+                graph.add_tensor(Tensor(f"intermediate_{n}", (), w.type, None, w.quantization))
+                for n, w in enumerate(self.intermediates)
+            ]
+        known = [None if given is None else self._known(graph.tensors[i], given)
+                 for i, given in zip(read, self.operands, strict=True)]  # fmt: skip
+        for n, (shape, wanted) in enumerate(zip(infer_shapes(operator, known), self.wanted, strict=True)):
+            tensor = Tensor(f"output_{n}", tuple(shape), wanted.type, None, wanted.quantization)
+            operator.outputs.append(graph.add_tensor(tensor))
+        graph.operators, graph.outputs = [operator], list(operator.outputs)
+        graph.validate()
+        return graph
+
+    def _add(self, graph: Graph, number: int, given: Given) -> int:
+        array = given.array
+        data = np.array(array, order="C") if given.kind == CONSTANT else None
+        name = given.name or f"{given.kind}_{number}"
+        tensor = Tensor(name, array.shape, type_of(array.dtype), data, given.quantization, given.kind == STATE)
+        index = graph.add_tensor(tensor)
+        if given.kind == INPUT:
+            graph.inputs.append(index)
+        return index
+
+    @staticmethod
+    def _known(tensor: Tensor, given: Given) -> Tensor:
+        """The tensor with its value: shapes may depend on operands that are fed."""
+        return Tensor(tensor.name, tensor.shape, tensor.type, given.array, tensor.quantization)
+
+    @property
+    def states(self) -> list[int]:
+        """The positions of the operands that are written, too."""
+        return [n for n, given in enumerate(self.operands) if given is not None and given.kind == STATE]
+
+    def run(self, numerics: Numerics = LITERT_REFERENCE) -> list[Array]:
+        """What ptq's kernels answer: the outputs, then the new values of the states."""
+        graph = self.graph()
+        interpreter = Interpreter(graph=graph, numerics=numerics)
+        interpreter.allocate_tensors()
+        read = graph.operators[0].inputs
+        for index, given in zip(read, self.operands, strict=True):
+            if given is not None and given.kind != CONSTANT:
+                interpreter.set_tensor(index, given.array)
+        interpreter.invoke()
+        return [interpreter.get_tensor(i) for i in [*graph.outputs, *(read[n] for n in self.states)]]
+
+    def question(self) -> Question:
+        """The same for the specification, in plain Python numbers."""
+        graph = self.graph()
+        operator = graph.operators[0]
+        inputs = [
+            None if given is None else operand(graph.tensors[index], given.array)
+            for index, given in zip(operator.inputs, self.operands, strict=True)
+        ]
+        return Question(
+            self.operator, self.arithmetic, inputs, [operand(graph.tensors[i]) for i in operator.outputs],
+            operator.options, self.states,
+            [operand(graph.tensors[i]) for i in operator.extra.get("intermediates", [])],
+        )  # fmt: skip
+
+    def answer(self, rules: spec.Rules) -> list[Array]:
+        """What the specification answers by these rules, as arrays: the outputs, then the states."""
+        question = self.question()
+        return [
+            np.array(values, DTYPES[place.type]).reshape(place.shape)
+            for place, values in zip(question.places, spec.answer(question, rules), strict=True)
+        ]
+
+
+def operand(tensor: Tensor, array: Array | None = None) -> Operand:
+    """A tensor in plain Python numbers, with the values of `array` if they are known."""
+    quantized = tensor.quantized
+    return Operand(
+        tensor.type,
+        tensor.shape if array is None else array.shape,
+        [] if array is None else array.reshape(-1).tolist(),
+        [] if quantized is None else quantized.scale.tolist(),
+        [] if quantized is None else quantized.zero_point.tolist(),
+        0 if quantized is None else quantized.quantized_dimension,
+        tensor.name,
+    )

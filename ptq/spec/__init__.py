@@ -1,0 +1,52 @@
+"""The specification: every operator on plain Python numbers, one output element at a time.
+
+It is slow and obvious, and shares no arithmetic with the vectorised kernels, which the tests hold against it:
+a Python int cannot wrap, so that every wrap and saturation is spelled out, and a float is rounded to float32
+by name. Each step may be written down on a `Sheet`, so that the specification also explains itself.
+"""
+
+from __future__ import annotations
+
+from ptq.errors import UnsupportedError
+from ptq.numerics import LITERT_REFERENCE, Numerics
+from ptq.spec import conv, dense
+from ptq.spec.numbers import Index, Number
+from ptq.spec.question import Question
+from ptq.spec.registry import Element
+from ptq.spec.rules import Rules
+from ptq.spec.sheet import Sheet
+
+ELEMENTS: dict[str, dict[str, Element]] = {
+    "float": {**dense.FLOAT, **conv.FLOAT},
+    "hybrid": {**dense.HYBRID, **conv.HYBRID},
+    "integer": {**dense.INTEGER, **conv.INTEGER},
+}
+"""The specification of each operator in each arithmetic; "float" has what moves data of any type, too."""
+
+
+def element_of(question: Question) -> Element:
+    """The specification that answers a question; UnsupportedError if there is none."""
+    arithmetic = "float" if question.arithmetic == "any" else question.arithmetic
+    element = ELEMENTS.get(arithmetic, {}).get(question.operator)
+    if element is None:
+        raise UnsupportedError(
+            f"{question.operator}: no scalar specification of its {arithmetic} arithmetic found, expected one of "
+            f"{', '.join(sorted(ELEMENTS.get(arithmetic, ELEMENTS)))}"
+        )
+    return element
+
+
+def answer(question: Question, rules: Rules | None = None) -> list[list[Number]]:
+    """All elements of everything that the operator writes, in row-major order."""
+    question, element, rules = question.afresh(), element_of(question), rules or Rules()
+    return [
+        [element(rules, question, output, index) for index in place.indices()]
+        for output, place in enumerate(question.places)
+    ]
+
+
+def trace(question: Question, index: Index, output: int = 0, numerics: Numerics = LITERT_REFERENCE) -> Sheet:
+    """The sheet on which one element is worked out."""
+    sheet = Sheet()
+    element_of(question)(Rules(numerics, sheet), question.afresh(), output, index)
+    return sheet
