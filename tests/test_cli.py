@@ -389,5 +389,5 @@ def test_interrupting_is_no_traceback(capsys, monkeypatch, model):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "describe", interrupted)
+    monkeypatch.setattr(cli.inspect, "describe", interrupted)
     assert run(capsys, "inspect", model, status=cli.INTERRUPTED) == "ptq: interrupted\n"

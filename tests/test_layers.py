@@ -43,7 +43,8 @@ LAYERS = """
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
-    plot zoo.accuracy arrays inspect compare demo cli
+    plot zoo.accuracy arrays inspect compare demo
+    cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
 FACADES = {"ptq", "ptq.__main__"}

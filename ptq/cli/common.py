@@ -1,0 +1,70 @@
+"""What the commands share: how one is added to the parser, models, inputs, and how wide a table may be."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from ptq.arrays import random_inputs, read_array
+from ptq.errors import PtqError
+from ptq.format import load, load_directory
+from ptq.format.files import read_file
+from ptq.graph import Array, Graph
+
+
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    about: str,
+    examples: Sequence[str],
+    notes: str = "",
+) -> argparse.ArgumentParser:
+    """Add a command: what `ptq --help` says about it, examples, and further notes for its own help."""
+    lines = [f"  ptq {name} {example}".rstrip() for example in examples]
+    sub: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + ".", allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join([*([fill(notes, 79), ""] if notes else []), "examples:", *lines]),
+    )  # fmt: skip
+    sub.set_defaults(command=run, usage_error=sub.error)
+    return sub
+
+
+def add_inputs(sub: argparse.ArgumentParser) -> None:
+    """The options --input and --random, of which one is needed; `given_inputs` reads them."""
+    source = sub.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--input", metavar="FILE.npy", action="append", help="an input; once for each, in the model's order"
+    )
+    source.add_argument(
+        "--random", metavar="SEED", type=int,
+        help="inputs from NumPy's generator: floats normally distributed, quantized integers uniform, "
+        "other integers 0 or 1",
+    )  # fmt: skip
+
+
+def load_model(path: str) -> tuple[Graph, bytes | None]:
+    """A model and the bytes that it came from; None for a directory, which is no single file."""
+    if Path(path).is_dir():
+        return load_directory(path), None
+    content = read_file(path, "a .tflite file")
+    try:
+        return load(content), content
+    except PtqError as error:
+        raise type(error)(f"'{path}': {error}") from error
+
+
+def given_inputs(arguments: argparse.Namespace, graph: Graph) -> list[Array]:
+    """The arrays that --input or --random stands for."""
+    if arguments.random is not None:
+        return random_inputs(graph, arguments.random)
+    return [read_array(path) for path in arguments.input]
+
+
+def columns(arguments: argparse.Namespace) -> int | None:
+    """The `columns` of `ptq.terminal.table`: no limit with --verbose."""
+    return 0 if arguments.verbose else None
