@@ -8,8 +8,9 @@ import pytest
 
 from ptq.errors import UnsupportedError
 from ptq.numerics import LITERT_REFERENCE_ORDERED, TFLITE_MICRO
-from ptq.oracle.confirm import RUNTIMES, same_bits
+from ptq.oracle.confirm import RUNTIMES
 from ptq.oracle.draw import DRAWS
+from ptq.oracle.same import same_bits
 from ptq.spec.rules import Rules
 
 pytestmark = pytest.mark.peers

@@ -15,6 +15,7 @@ import numpy as np
 from ptq.format import dumps
 from ptq.graph import Array, Graph
 from ptq.oracle.problem import CONSTANT, STATE, Problem
+from ptq.oracle.same import same_bits
 
 ARENA = 1 << 24
 """Bytes for the tensors of a model in tflite-micro."""
@@ -22,11 +23,12 @@ ARENA = 1 << 24
 
 @dataclass(frozen=True)
 class Runtime:
-    """An implementation: its package, which of its kernels, and a function that runs a problem in it.
+    """An implementation: what it is called here, its package, which of its kernels it runs.
 
     run: gives the outputs, then the new values of the states; raises RuntimeError where it has no kernel.
     """
 
+    name: str
     package: str
     kernels: str
     run: Callable[[Problem], list[Array]]
@@ -42,7 +44,7 @@ class Runtime:
     @property
     def label(self) -> str:
         """Package, version and kernels in one line."""
-        return f"{self.package} {self.version} {self.kernels}"
+        return f"{self.package} {self.version}, {self.kernels}"
 
 
 def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
@@ -89,18 +91,15 @@ def _written(problem: Problem, graph: Graph) -> list[int]:
 
 
 RUNTIMES = (
-    Runtime("ai-edge-litert", "BUILTIN_REF", _litert("BUILTIN_REF")),
-    Runtime("ai-edge-litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES", _litert("BUILTIN_WITHOUT_DEFAULT_DELEGATES")),
-    Runtime("ai-edge-litert", "AUTO (XNNPACK)", _litert("AUTO")),
-    Runtime("tflite-micro", "reference", _micro),
-)
-"""Reference kernels first; AUTO is what a user gets who asks for nothing."""
-
-FOLLOWED = {
-    "LITERT_REFERENCE": "BUILTIN_REF", "LITERT_REFERENCE_ORDERED": "BUILTIN_REF",
-    "TFLITE_MICRO": "reference", "XNNPACK": "AUTO (XNNPACK)",
-}  # fmt: skip
-"""Whose kernels a preset follows."""
+    Runtime("LiteRT reference", "ai-edge-litert", "BUILTIN_REF", _litert("BUILTIN_REF")),
+    Runtime(
+        "LiteRT optimized", "ai-edge-litert", "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+        _litert("BUILTIN_WITHOUT_DEFAULT_DELEGATES"),
+    ),
+    Runtime("LiteRT XNNPACK", "ai-edge-litert", "AUTO", _litert("AUTO")),
+    Runtime("tflite-micro", "tflite-micro", "reference kernels", _micro),
+)  # fmt: skip
+"""Reference kernels first; AUTO is what a user gets who asks for nothing: XNNPACK's where it has one."""
 
 
 def confirmed_by(runtime: Runtime, problem: Problem, expected: list[Array]) -> bool:
@@ -110,14 +109,3 @@ def confirmed_by(runtime: Runtime, problem: Problem, expected: list[Array]) -> b
     except (RuntimeError, ValueError, ImportError, NotImplementedError):
         return False
     return all(map(same_bits, found, expected))
-
-
-def same_bits(a: Array, b: Array) -> bool:
-    """Equal shape, dtype and bits; any NaN equals any NaN, as its payload has no meaning."""
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    if not np.issubdtype(a.dtype, np.floating):
-        return bool(np.array_equal(a, b))
-    bits = np.dtype(f"u{a.dtype.itemsize}")
-    same = np.ascontiguousarray(a).view(bits) == np.ascontiguousarray(b).view(bits)
-    return bool(np.all(same | (np.isnan(a) & np.isnan(b))))

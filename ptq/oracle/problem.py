@@ -86,9 +86,8 @@ class Problem:
                 graph.add_tensor(Tensor(f"intermediate_{n}", (), w.type, None, w.quantization))
                 for n, w in enumerate(self.intermediates)
             ]
-        known = [None if given is None else self._known(graph.tensors[i], given)
-                 for i, given in zip(read, self.operands, strict=True)]  # fmt: skip
-        for n, (shape, wanted) in enumerate(zip(infer_shapes(operator, known), self.wanted, strict=True)):
+        shapes = infer_shapes(operator, self._known())
+        for n, (shape, wanted) in enumerate(zip(shapes, self.wanted, strict=True)):
             tensor = Tensor(f"output_{n}", tuple(shape), wanted.type, None, wanted.quantization)
             operator.outputs.append(graph.add_tensor(tensor))
         graph.operators, graph.outputs = [operator], list(operator.outputs)
@@ -105,10 +104,19 @@ class Problem:
             graph.inputs.append(index)
         return index
 
-    @staticmethod
-    def _known(tensor: Tensor, given: Given) -> Tensor:
-        """The tensor with its value: shapes may depend on operands that are fed."""
-        return Tensor(tensor.name, tensor.shape, tensor.type, given.array, tensor.quantization)
+    def _known(self) -> list[Tensor | None]:
+        """The operands with their values: shapes may depend on those that are fed, too."""
+        return [
+            None if x is None else Tensor(x.name, x.array.shape, type_of(x.array.dtype), x.array, x.quantization)
+            for x in self.operands
+        ]
+
+    @property
+    def output_count(self) -> int:
+        """How many outputs the operator has."""
+        table, options = default_options(self.operator)
+        operator = Operator(self.operator, [*range(len(self.operands))], [], {**options, **self.options}, table)
+        return len(infer_shapes(operator, self._known()))
 
     @property
     def states(self) -> list[int]:
@@ -148,6 +156,30 @@ class Problem:
             np.array(values, DTYPES[place.type]).reshape(place.shape)
             for place, values in zip(question.places, spec.answer(question, rules), strict=True)
         ]
+
+
+def problem_of(graph: Graph, position: int, arrays: Sequence[Array | None]) -> Problem:
+    """An operator of a model as a problem by itself; arrays: the values of its inputs, None where absent."""
+    operator = graph.operators[position]
+
+    def given(index: int, array: Array | None) -> Given | None:
+        if index == ABSENT or array is None:
+            return None
+        tensor = graph.tensors[index]
+        kind = STATE if tensor.is_variable else CONSTANT if tensor.is_constant else INPUT
+        return Given(array, tensor.quantization, kind, tensor.name)
+
+    def wanted(index: int) -> Wanted:
+        return Wanted(graph.tensors[index].type, graph.tensors[index].quantization)
+
+    return Problem(
+        operator.type,
+        [given(index, array) for index, array in zip(operator.inputs, arrays, strict=True)],
+        [wanted(index) for index in operator.outputs],
+        operator.options,
+        operator.version,
+        [wanted(int(index)) for index in operator.extra.get("intermediates", ())],
+    )
 
 
 def operand(tensor: Tensor, array: Array | None = None) -> Operand:

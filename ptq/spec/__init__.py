@@ -45,8 +45,10 @@ def answer(question: Question, rules: Rules | None = None) -> list[list[Number]]
     ]
 
 
-def trace(question: Question, index: Index, output: int = 0, numerics: Numerics = LITERT_REFERENCE) -> Sheet:
-    """The sheet on which one element is worked out."""
+def trace(
+    question: Question, index: Index, output: int = 0, numerics: Numerics = LITERT_REFERENCE
+) -> tuple[Sheet, Number]:
+    """The sheet on which one element is worked out, and the element."""
     sheet = Sheet()
-    element_of(question)(Rules(numerics, sheet), question.afresh(), output, index)
-    return sheet
+    value = element_of(question)(Rules(numerics, sheet), question.afresh(), output, index)
+    return sheet, value
