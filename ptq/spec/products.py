@@ -67,11 +67,16 @@ def product_factor(
     """
     numerics, dense = rules.numerics, question.operator == "FULLY_CONNECTED"
     a, b, c = input.only_scale, weights.scale[rules.channel(weights, channel)], question.outputs[0].only_scale
-    if numerics.product_rescale == "float32" and input.type == "INT8":
-        return rules.factor(f32(f32(a * b) / c), "float32", channel)
-    if dense and numerics.integer_kernels == "lite":
-        return rules.factor(rules.scale_product_over(a, b, c), "double", channel)
-    real = f32(a * b) / c if input.type == "UINT8" and not dense else rules.scale_product_over(a, b, c)
+    single = numerics.product_rescale == "float32" and input.type == "INT8"
+    if single:
+        real = f32(f32(a * b) / c)
+    elif input.type == "UINT8" and not dense:
+        real = f32(a * b) / c
+    else:
+        real = rules.scale_product_over(a, b, c)
+    rules.write("prepare", "real_multiplier", real, "{} * {} / {}", a, b, c, key=channel)
+    if single or (dense and numerics.integer_kernels == "lite"):
+        return rules.factor(real, "float32" if single else "double", channel)
     # XNNPACK leaves these to TensorFlow Lite's own kernels, which round twice
     rounding: Rounding | None = "double" if numerics.product_rescale == "float32" else None
     return rules.factor(real, "fixed" if bits == 32 else "wide", channel, rounding)

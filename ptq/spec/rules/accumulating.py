@@ -55,7 +55,7 @@ class Accumulating(Rescaling):
 
     def add_zero_point(self, x: int, zero_point: int) -> int:
         """x + zero_point, in int32."""
-        return self.write("clamp", "shifted to zero point", wrap_spec(x + zero_point), "{} + {}", x, zero_point)
+        return self.write("clamp", "with_zero_point", wrap_spec(x + zero_point), "{} + {}", x, zero_point)
 
     def clamp(self, x: int, lowest: int, highest: int) -> int:
         """x between two bounds, both included."""

@@ -74,8 +74,8 @@ class Rescaling(Written):
         multiplier, shift = quantize_multiplier_spec(real, rounding)
         source = {"key": key, "source": UTIL}
         formula = "round({} * 2^(31 - shift)), so that it has 31 bits"
-        self.write("rescale", "output_multiplier", multiplier, formula, real, **source)
-        self.write("rescale", "output_shift", shift, "exponent of {}", real, **source)
+        self.write("prepare", "output_multiplier", multiplier, formula, real, **source)
+        self.write("prepare", "output_shift", shift, "exponent of {}", real, **source)
         return multiplier, shift
 
     def factor(
@@ -85,7 +85,7 @@ class Rescaling(Written):
         if kind in ("fixed", "wide"):
             rounding = rounding or self.numerics.rounding
             return Factor(kind, real, *self.quantize_multiplier(real, rounding, key), rounding)
-        return Factor(kind, self.write("rescale", "real_multiplier", real, "kept as {}", kind, key=key))
+        return Factor(kind, real)
 
     def scale_product_over(self, a: float, b: float, c: float) -> float:
         """a * b / c of three float32 scales in double: how most kernels make their factor."""
