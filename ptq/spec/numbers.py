@@ -7,6 +7,7 @@ rounded to float32, are the correctly rounded float32 results: a double has more
 from __future__ import annotations
 
 import math
+import struct
 from ctypes import c_float
 
 Number = int | float
@@ -46,6 +47,9 @@ def maximum(a: float, b: float) -> float:
 
 def bits_of(x: float) -> int:
     """The 32 bits of a float32, as an unsigned integer."""
-    import struct
-
     return int(struct.unpack("<I", struct.pack("<f", x))[0])
+
+
+def float_of(bits: int) -> float:
+    """The float32 of 32 bits."""
+    return float(struct.unpack("<f", struct.pack("<I", bits))[0])
