@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         LITERT_REFERENCE,
         LITERT_REFERENCE_ORDERED,
         PORTABLE,
+        SINGLE_ROUNDING,
         TFLITE_MICRO,
         XNNPACK,
         Numerics,
     )
+    from ptq.oracle import trace
 
 _HOMES = {
     "build": ["Builder"],
@@ -36,10 +38,12 @@ _HOMES = {
         "LITERT_REFERENCE",
         "LITERT_REFERENCE_ORDERED",
         "PORTABLE",
+        "SINGLE_ROUNDING",
         "TFLITE_MICRO",
         "XNNPACK",
         "Numerics",
     ],
+    "oracle": ["trace"],
 }
 _MODULE_OF = {name: f"ptq.{module}" for module, names in _HOMES.items() for name in names}
 
@@ -47,6 +51,7 @@ __all__ = [
     "LITERT_REFERENCE",
     "LITERT_REFERENCE_ORDERED",
     "PORTABLE",
+    "SINGLE_ROUNDING",
     "TFLITE_MICRO",
     "XNNPACK",
     "Builder",
@@ -63,6 +68,7 @@ __all__ = [
     "load_directory",
     "save",
     "save_directory",
+    "trace",
 ]
 
 

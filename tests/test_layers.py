@@ -12,6 +12,10 @@ LAYERS = """
     defects.defect defects.hybrid defects.recurrent defects.movement defects.integer defects defects.__main__
     graph operators subgraphs
     fixed_point float_rescale fixed_point_math fixed_point_log lookup_table quantizer gemm
+    spec.numbers spec.sheet spec.question
+    spec.rules.core spec.rules.rescaling spec.rules.accumulating spec.rules.real spec.rules.running spec.rules
+    spec.registry spec.window spec.products spec.dense spec.conv
+    spec
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
@@ -44,7 +48,12 @@ LAYERS = """
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
     plot zoo.accuracy arrays inspect compare demo
-    cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli
+    oracle.same oracle.problem oracle.traces
+    oracle.mistakes.core oracle.mistakes.rounding oracle.mistakes oracle.alternatives
+    oracle.draw.core oracle.draw.dense oracle.draw
+    oracle.case oracle.confirm oracle.generate oracle.files oracle.invalid oracle.models
+    oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
+    cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
 FACADES = {"ptq", "ptq.__main__"}

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ptq.cli import compare, convert, demo, inspect, run
+from ptq.cli import check, compare, convert, demo, explain, inspect, run, vectors
 from ptq.errors import PtqError
 from ptq.terminal import printable
 
-COMMANDS = demo, convert, run, inspect, compare
+COMMANDS = demo, convert, run, inspect, compare, explain, vectors, check
 """In the order in which `ptq --help` lists them; each adds itself to the parser."""
 
 EPILOG = "Every command explains itself: ptq COMMAND --help. A first look: ptq demo"
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         try:
             arguments = parser().parse_args(argv)
-            arguments.command(arguments)
+            status: int = arguments.command(arguments) or 0
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ptq: interrupted", file=sys.stderr)
         return INTERRUPTED
-    return 0
+    return status
 
 
 def parser() -> argparse.ArgumentParser:

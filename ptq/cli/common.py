@@ -18,7 +18,7 @@ from ptq.graph import Array, Graph
 def add_command(
     commands: Any,
     name: str,
-    run: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], int | None],
     about: str,
     examples: Sequence[str],
     notes: str = "",

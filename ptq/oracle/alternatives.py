@@ -1,4 +1,4 @@
-"""Which other rules could have been meant: the known mistakes, as far as a problem meets their rule at all."""
+"""Which other rules could have been meant: the known mistakes, as far as a problem meets their rule."""
 
 from __future__ import annotations
 

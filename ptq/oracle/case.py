@@ -14,7 +14,7 @@ from ptq.oracle.alternatives import applicable
 from ptq.oracle.problem import Problem
 from ptq.oracle.same import same_bits
 from ptq.oracle.traces import evaluate
-from ptq.spec import Rules
+from ptq.spec.rules import Rules
 
 ORDER_BOUND = "order_bound"
 """The step that says how far another order of float sums may lead from the ordered one."""
@@ -99,7 +99,11 @@ def _with(answers: list[Answer], new: Answer, exact: bool) -> list[Answer]:
         if all(map(same_bits, old.outputs, new.outputs)):
             names = (*old.numerics, *new.numerics) if exact else old.numerics
             near = old.near if exact else (*old.near, *new.numerics)
-            return [*answers[:position], Answer(names, old.outputs, old.traces, near), *answers[position + 1 :]]
+            return [
+                *answers[:position],
+                Answer(names, old.outputs, old.traces, near),
+                *answers[position + 1 :],
+            ]
     return [*answers, new if exact else Answer((), new.outputs, new.traces, new.numerics)]
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 
@@ -49,12 +49,10 @@ class Runtime:
 
 def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
     def run(problem: Problem) -> list[Array]:
-        from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-        graph = problem.graph()
-        interpreter: Any = Interpreter(
-            model_content=dumps(graph), experimental_op_resolver_type=OpResolverType[resolver]
-        )
+        litert = import_module("ai_edge_litert.interpreter")
+        graph = problem.graph(checked=False)
+        resolved = litert.OpResolverType[resolver]
+        interpreter = litert.Interpreter(model_content=dumps(graph), experimental_op_resolver_type=resolved)
         interpreter.allocate_tensors()
         for index, array in _fed(problem, graph):
             interpreter.set_tensor(index, array)
@@ -65,12 +63,11 @@ def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
 
 
 def _micro(problem: Problem) -> list[Array]:
-    from tflite_micro import runtime
-
     if any(given is not None and given.kind == STATE and given.array.any() for given in problem.operands):
         raise RuntimeError("tflite-micro cannot be given a state")
-    graph = problem.graph()
-    interpreter: Any = runtime.Interpreter.from_bytes(dumps(graph), arena_size=ARENA)
+    graph = problem.graph(checked=False)
+    runtime = import_module("tflite_micro.runtime")
+    interpreter = runtime.Interpreter.from_bytes(dumps(graph), arena_size=ARENA)
     for position, (_, array) in enumerate(x for x in _fed(problem, graph) if x[0] in graph.inputs):
         interpreter.set_input(array, position)
     interpreter.invoke()

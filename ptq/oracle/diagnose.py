@@ -21,7 +21,7 @@ MOST_PAIRS = 60
 """How many pairs of mistakes are tried together where none explains the result alone."""
 
 Results = Mapping[str, Sequence[Array]]
-"""Somebody's results by the id of the case: the outputs, then the new values of the states if there are any."""
+"""Somebody's results by the id of the case: the outputs, then the new values of the states, if any."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,14 @@ class Cause:
         return len(self.explained) == self.wrong and not self.contradicted
 
     def __str__(self) -> str:
-        share = f"all {self.wrong}" if len(self.explained) == self.wrong else f"{len(self.explained)} of {self.wrong}"
-        text = f"{self.title}: your kernel {self.sentence}; this gives exactly your result in {share} wrong cases"
+        share = (
+            f"all {self.wrong}"
+            if len(self.explained) == self.wrong
+            else f"{len(self.explained)} of {self.wrong}"
+        )
+        text = (
+            f"{self.title}: your kernel {self.sentence}; this gives your very result in {share} wrong cases"
+        )
         if self.contradicted:
             text += f", but would change {len(self.contradicted)} that are right"
         return text
@@ -73,7 +79,9 @@ def likely_causes(cases: Sequence[Case], found: Results, wrong: Sequence[str], n
         causes = _weighed(_pairs(damaged, PRESETS[numerics], found), damaged, right, found)
     if not causes:
         causes = [cause for cause in (_rearranged(damaged, found, numerics),) if cause is not None]
-    return sorted(causes, key=lambda cause: (-len(cause.explained), len(cause.contradicted), len(cause.title)))
+    return sorted(
+        causes, key=lambda cause: (-len(cause.explained), len(cause.contradicted), len(cause.title))
+    )
 
 
 def _candidates(damaged: Sequence[Case], expected: Numerics) -> Iterator[Candidate]:
@@ -164,7 +172,8 @@ def _is_offset(found: Array, expected: Array) -> bool:
 
 def _is_permuted(found: Array, expected: Array) -> bool:
     return bool(
-        np.unique(expected).size > 2 and np.array_equal(np.sort(found.reshape(-1)), np.sort(expected.reshape(-1)))
+        np.unique(expected).size > 2
+        and np.array_equal(np.sort(found.reshape(-1)), np.sort(expected.reshape(-1)))
     )
 
 

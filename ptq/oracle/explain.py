@@ -15,6 +15,7 @@ from ptq.graph import Array, Graph, Quantization
 from ptq.interpreter import Interpreter
 from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.oracle.problem import Given, Problem, Wanted, problem_of, quantization
+from ptq.oracle.same import same_bits
 from ptq.spec import trace as work_out
 from ptq.spec.sheet import Line, Sheet, written
 from ptq.terminal import printable
@@ -88,22 +89,33 @@ def explain(
         raise InputError(f"{problem.operator}: output {output} found, expected 0 to {len(places) - 1}")
     shape, place = places[output].shape, tuple(int(i) for i in index)
     if len(place) != len(shape) or not all(-n <= i < n for i, n in zip(place, shape, strict=True)):
-        raise InputError(f"{problem.operator}: element {list(place)} found, expected an index into shape {list(shape)}")
+        raise InputError(
+            f"{problem.operator}: element {list(place)} found, expected an index into shape {list(shape)}"
+        )
     place = tuple(i % n for i, n in zip(place, shape, strict=True))
     sheet, value = work_out(question, place, output, numerics)
     return Trace(problem.operator, output, place, numerics, sheet, value)
 
 
 def explain_model(
-    graph: Graph, operator: int, index: Sequence[int], inputs: Sequence[Array], output: int = 0,
+    graph: Graph,
+    operator: int,
+    index: Sequence[int],
+    inputs: Sequence[Array],
+    output: int = 0,
     numerics: Numerics = LITERT_REFERENCE,
 ) -> tuple[Trace, Array]:
-    """Run a model, then work out one element of one of its operators; also that output as the kernels have it.
+    """Run a model, then work out one element of one of its operators; also that output by the kernels.
 
     operator: its position in the main graph. Raises InputError for one that does not exist.
     """  # fmt: skip
     if not 0 <= operator < len(graph.operators):
-        raise InputError(f"operator {operator} found, expected 0 to {len(graph.operators) - 1}; see `ptq inspect`")
+        raise InputError(
+            f"operator {operator} found, expected 0 to {len(graph.operators) - 1}; see `ptq inspect`"
+        )
+    if not 0 <= output < len(graph.operators[operator].outputs):
+        count = len(graph.operators[operator].outputs)
+        raise InputError(f"operator {operator}: output {output} found, expected 0 to {count - 1}")
     interpreter = Interpreter(graph=graph, numerics=numerics)
     seen: dict[int, tuple[list[Array | None], list[Array]]] = {}
 
@@ -116,11 +128,21 @@ def explain_model(
     read, results = seen[operator]
     problem = problem_of(interpreter.graph, operator, read)
     trace = explain(problem, index, output, numerics)
-    return trace, results[output] if output < len(results) else results[0]
+    return trace, results[output]
+
+
+def agreement(trace: Trace, kernels: Array) -> str:
+    """Whether the vectorised kernels have the same element, in a sentence."""
+    found = kernels[trace.index]
+    if same_bits(np.asarray(found), np.asarray(trace.value, found.dtype)):
+        return f"ptq's kernel computes the same: {found}"
+    if trace.numerics.float_sums == "blas" and kernels.dtype.kind == "f":
+        return f"ptq's kernel, which leaves the order of float sums to BLAS, computes {found}"
+    return f"ptq's kernel computes {found}: one of the two is wrong; please report it"
 
 
 Scales = Quantization | tuple[Any, ...] | None
-"""A `Quantization`, or its (scale, zero_point) or (scale, zero_point, quantized_dimension), or None for reals."""
+"""A `Quantization`; or (scale, zero_point) or (scales, zero_points, quantized_dimension); None for reals."""
 
 
 def trace(
@@ -138,15 +160,15 @@ def trace(
 
     operator: TensorFlow Lite's name, "CONV_2D". inputs: arrays of the types that the operator takes, None for
     an optional one that is absent. scales: for each input how its integers stand for reals, (scale,
-    zero_point) or (scales, zero_points, quantized_dimension), None for reals; may end early. output_type, output_scale:
-    of the outputs. options: those that differ from the schema's defaults. element: the
+    zero_point) or (scales, zero_points, quantized_dimension), None for reals; may end early. output_type,
+    output_scale: of the outputs. options: those that differ from the schema's defaults. element: the
     index into the output. Returns a `Trace`, which prints as text.
     Errors: InputError for an element outside; the errors of the kernels for operands that do not fit.
 
     >>> import numpy as np
     >>> q, w = np.array([[-3, 7]], np.int8), np.array([[10, -20]], np.int8)
-    >>> print(trace("FULLY_CONNECTED", [q, w], [(0.5, -3), (0.25, 0)], "INT8", (2.0, 1), element=(0, 0)).value)
-    -11
+    >>> trace("FULLY_CONNECTED", [q, w], [(0.5, -3), (0.25, 0)], "INT8", (2.0, 1), element=(0, 0)).value
+    -12
     """
     operands = [
         None if array is None else Given(np.asarray(array), _quantization(scale))

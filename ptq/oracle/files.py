@@ -39,7 +39,7 @@ def suite_name(operator: str, arithmetic: str) -> str:
 # --- writing --------------------------------------------------------------------------------------
 
 
-class _Blob:
+class Blob:
     """The raw arrays of a suite; equal bytes are stored once."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ def write_vectors(directory: str | Path, cases: Sequence[Case], seed: int = 0) -
     top = Path(directory)
     written = []
     for (operator, arithmetic), suite in by_suite(cases):
-        blob = _Blob()
+        blob = Blob()
         entries = [_case_entry(case, blob) for case in suite]
         head = {
             "format": FORMAT, "format_version": VERSION, "operator": operator, "arithmetic": arithmetic,
@@ -111,30 +111,33 @@ def _manifest_text(head: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]
     return f'{{\n{fields}"cases": [\n{cases}\n]\n}}\n'
 
 
-def _case_entry(case: Case, blob: _Blob) -> dict[str, Any]:
+def _case_entry(case: Case, blob: Blob) -> dict[str, Any]:
     problem, graph = case.problem, case.problem.graph()
     operator = graph.operators[0]
     places = [graph.tensors[i].name for i in operator.outputs]
     return {
-        "id": case.id, "kind": case.kind, "purpose": problem.purpose, "options": _plain(operator.options),
+        "id": case.id, "kind": case.kind, "purpose": problem.purpose,
+        "options": plain_options(operator.options),
         "version": problem.version, "order_free": problem.order_free,
-        "inputs": [None if given is None else _operand(given, n, blob) for n, given in enumerate(problem.operands)],
+        "inputs": [None if x is None else operand_entry(x, n, blob) for n, x in enumerate(problem.operands)],
         "outputs": [
-            {"name": name, **_kind(wanted), "shape": list(graph.tensors[index].shape)}
+            {"name": name, **wanted_entry(wanted), "shape": list(graph.tensors[index].shape)}
             for name, wanted, index in zip(places, problem.wanted, operator.outputs, strict=True)
         ],
-        "intermediates": [_kind(wanted) for wanted in problem.intermediates],
+        "intermediates": [wanted_entry(wanted) for wanted in problem.intermediates],
         "answers": [_answer_entry(answer, len(places), blob) for answer in case.answers],
     }  # fmt: skip
 
 
-def _operand(given: Given, number: int, blob: _Blob) -> dict[str, Any]:
+def operand_entry(given: Given, number: int, blob: Blob) -> dict[str, Any]:
+    """What a manifest says of an operand."""
     name = given.name or f"{given.kind}_{number}"
     quantized = {} if given.quantization is None else {"quantization": _scales(given.quantization)}
     return {"name": name, "kind": given.kind, **quantized, "data": blob.add(given.array)}
 
 
-def _kind(wanted: Wanted) -> dict[str, Any]:
+def wanted_entry(wanted: Wanted) -> dict[str, Any]:
+    """What a manifest says of an output's type and scale."""
     quantized = {} if wanted.quantization is None else {"quantization": _scales(wanted.quantization)}
     return {"type": wanted.type, **quantized}
 
@@ -149,19 +152,21 @@ def _scales(quantization: Quantization) -> dict[str, Any]:
     }
 
 
-def _answer_entry(answer: Answer, outputs: int, blob: _Blob) -> dict[str, Any]:
+def _answer_entry(answer: Answer, outputs: int, blob: Blob) -> dict[str, Any]:
     return {
         "numerics": list(answer.numerics), "near": list(answer.near),
         "outputs": [blob.add(array) for array in answer.outputs[:outputs]],
         "states": [blob.add(array) for array in answer.outputs[outputs:]],
-        "trace": [{name: blob.add(array, bits=False) for name, array in trace.items()} for trace in answer.traces],
+        "trace": [{name: blob.add(a, bits=False) for name, a in trace.items()} for trace in answer.traces],
         "catches": list(answer.catches), "confirmed_by": list(answer.confirmed_by),
     }  # fmt: skip
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as JSON has them."""
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in options.items()}
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in options.items()
+    }
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -172,7 +177,9 @@ def read_vectors(directory: str | Path) -> list[Case]:
     top = Path(directory)
     manifests = [top / MANIFEST] if (top / MANIFEST).is_file() else sorted(top.glob(f"*/{MANIFEST}"))
     if not manifests:
-        raise InputError(f"'{top}': no {MANIFEST} found, in it or one folder below; expected what `ptq vectors` writes")
+        raise InputError(
+            f"'{top}': no {MANIFEST} found, in it or one folder below; expected what `ptq vectors` writes"
+        )
     return [case for path in manifests for case in _read_suite(path)]
 
 
@@ -186,7 +193,9 @@ def _read_suite(path: Path) -> list[Case]:
             )
         blob = read_file(path.parent / DATA, "the arrays of test vectors")
         if hashlib.sha256(blob).hexdigest() != manifest["data_sha256"]:
-            raise FormatError(f"'{path.parent / DATA}': its checksum is not the manifest's; write the vectors again")
+            raise FormatError(
+                f"'{path.parent / DATA}': its checksum is not the manifest's; write the vectors again"
+            )
         return [_read_case(entry, manifest["operator"], blob) for entry in manifest["cases"]]
     except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
         raise FormatError(f"'{path}': {error!r}; expected a manifest of {FORMAT} {VERSION}") from error

@@ -21,14 +21,16 @@ Suite = tuple[str, str]
 def suites(operator: str | None = None, arithmetic: str | None = None) -> list[Suite]:
     """The operators and arithmetics that match, all by default; InputError if none does."""
     found = [
-        suite for suite in sorted(DRAWS)
-        if (operator is None or suite[0] == operator.upper()) and (arithmetic is None or suite[1] == arithmetic)
+        (name, kind) for name, kind in sorted(DRAWS)
+        if (operator is None or name == operator.upper()) and arithmetic in (None, kind)
     ]  # fmt: skip
     if found:
         return found
     operators = sorted({suite[0] for suite in DRAWS})
     if operator is not None and operator.upper() not in operators:
-        raise InputError(f"operator '{operator}': no test vectors found, expected one of {', '.join(operators)}")
+        raise InputError(
+            f"operator '{operator}': no test vectors found, expected one of {', '.join(operators)}"
+        )
     kinds = sorted({suite[1] for suite in DRAWS if operator is None or suite[0] == operator.upper()})
     raise InputError(f"{operator}: arithmetic '{arithmetic}' found, expected one of {', '.join(kinds)}")
 
@@ -81,5 +83,3 @@ def compact(cases: Sequence[Case], at_least: int = 2) -> list[Case]:
             kept.append(case)
             caught |= new
     return kept
-
-

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ptq import spec
 from ptq.graph import ABSENT, DTYPES, Array, Graph, Operator, Quantization, Tensor, type_of
 from ptq.interpreter import Interpreter
 from ptq.kernels import arithmetic
 from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.operators import default_options
 from ptq.shapes import infer_shapes
+from ptq.spec import answer
 from ptq.spec.question import Operand, Question
+from ptq.spec.rules import Rules
 
 INPUT, CONSTANT, STATE = "input", "constant", "state"
 
@@ -70,15 +71,20 @@ class Problem:
 
     @property
     def arithmetic(self) -> str:
-        """"float", "hybrid", "integer", or "any" for operators that move or convert data."""
+        """ "float", "hybrid", "integer", or "any" for operators that move or convert data."""
         graph = self.graph()
         operator = graph.operators[0]
         return arithmetic(operator, [None if i == ABSENT else graph.tensors[i] for i in operator.inputs])
 
-    def graph(self) -> Graph:
-        """A model of this one operator, whose inputs are the operands that are fed."""
+    def graph(self, checked: bool = True) -> Graph:
+        """A model of this one operator, whose inputs are the operands that are fed.
+
+        checked: whether to raise the errors of `Graph.validate`.
+        """
         graph = Graph(name=self.operator.lower())
-        read = [ABSENT if given is None else self._add(graph, n, given) for n, given in enumerate(self.operands)]
+        read = [
+            ABSENT if given is None else self._add(graph, n, given) for n, given in enumerate(self.operands)
+        ]
         table, options = default_options(self.operator)
         operator = Operator(self.operator, read, [], {**options, **self.options}, table, self.version)
         if self.intermediates:
@@ -91,14 +97,17 @@ class Problem:
             tensor = Tensor(f"output_{n}", tuple(shape), wanted.type, None, wanted.quantization)
             operator.outputs.append(graph.add_tensor(tensor))
         graph.operators, graph.outputs = [operator], list(operator.outputs)
-        graph.validate()
+        if checked:
+            graph.validate()
         return graph
 
     def _add(self, graph: Graph, number: int, given: Given) -> int:
         array = given.array
         data = np.array(array, order="C") if given.kind == CONSTANT else None
-        name = given.name or f"{given.kind}_{number}"
-        tensor = Tensor(name, array.shape, type_of(array.dtype), data, given.quantization, given.kind == STATE)
+        name = _name(given, number)
+        tensor = Tensor(
+            name, array.shape, type_of(array.dtype), data, given.quantization, given.kind == STATE
+        )
         index = graph.add_tensor(tensor)
         if given.kind == INPUT:
             graph.inputs.append(index)
@@ -107,15 +116,19 @@ class Problem:
     def _known(self) -> list[Tensor | None]:
         """The operands with their values: shapes may depend on those that are fed, too."""
         return [
-            None if x is None else Tensor(x.name, x.array.shape, type_of(x.array.dtype), x.array, x.quantization)
-            for x in self.operands
+            None
+            if x is None
+            else Tensor(_name(x, n), x.array.shape, type_of(x.array.dtype), x.array, x.quantization)
+            for n, x in enumerate(self.operands)
         ]
 
     @property
     def output_count(self) -> int:
         """How many outputs the operator has."""
         table, options = default_options(self.operator)
-        operator = Operator(self.operator, [*range(len(self.operands))], [], {**options, **self.options}, table)
+        operator = Operator(
+            self.operator, [*range(len(self.operands))], [], {**options, **self.options}, table
+        )
         return len(infer_shapes(operator, self._known()))
 
     @property
@@ -149,13 +162,17 @@ class Problem:
             [operand(graph.tensors[i]) for i in operator.extra.get("intermediates", [])],
         )  # fmt: skip
 
-    def answer(self, rules: spec.Rules) -> list[Array]:
+    def answer(self, rules: Rules) -> list[Array]:
         """What the specification answers by these rules, as arrays: the outputs, then the states."""
         question = self.question()
         return [
             np.array(values, DTYPES[place.type]).reshape(place.shape)
-            for place, values in zip(question.places, spec.answer(question, rules), strict=True)
+            for place, values in zip(question.places, answer(question, rules), strict=True)
         ]
+
+
+def _name(given: Given, number: int) -> str:
+    return given.name or f"{given.kind}_{number}"
 
 
 def problem_of(graph: Graph, position: int, arrays: Sequence[Array | None]) -> Problem:

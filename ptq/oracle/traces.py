@@ -53,7 +53,9 @@ def _own(sheets: Sequence[Sheet], shape: tuple[int, ...]) -> dict[str, Array]:
     arrays = {}
     for name in columns[0] if columns else ():
         values = [column.get(name, ()) for column in columns]
-        if len({len(v) for v in values}) == 1 and not any(isinstance(x, list | tuple) for v in values for x in v):
+        if len({len(v) for v in values}) == 1 and not any(
+            isinstance(x, list | tuple) for v in values for x in v
+        ):
             times = len(values[0])
             arrays[name] = packed([x for v in values for x in v]).reshape(*shape, *([times] * (times > 1)))
     return arrays
@@ -69,17 +71,19 @@ def _shared(sheets: Sequence[Sheet]) -> dict[str, Array]:
     arrays = {}
     for name, by_key in lines.items():
         values = [by_key[key].value for key in sorted(by_key)]
-        if all(isinstance(v, list | tuple) for v in values):
-            lengths = {len(v) for v in values}
-            flat = packed([x for v in values for x in v])
-            arrays[name] = flat.reshape(len(values), -1) if len(lengths) == 1 and flat.size else flat
+        lists = [v for v in values if isinstance(v, list | tuple)]
+        if len(lists) == len(values):
+            flat = packed([x for v in lists for x in v])
+            arrays[name] = (
+                flat.reshape(len(lists), -1) if len({*map(len, lists)}) == 1 and flat.size else flat
+            )
         else:
             arrays[name] = packed(values)
     return arrays
 
 
 def packed(values: Sequence[Any]) -> Array:
-    """Python numbers as an array of the shortest type that holds them: bool, int32, int64, float32, float64."""
+    """Python numbers as an array of the shortest type for them: bool, int32, int64, float32, float64."""
     if all(isinstance(v, bool) for v in values) and values:
         return np.array(values, np.bool_)
     if all(isinstance(v, int) for v in values):
