@@ -13,8 +13,12 @@ LAYERS = """
     graph operators subgraphs
     fixed_point float_rescale fixed_point_math fixed_point_log lookup_table quantizer gemm
     spec.numbers spec.sheet spec.question
-    spec.rules.core spec.rules.rescaling spec.rules.accumulating spec.rules.real spec.rules.running spec.rules
+    spec.rules.core spec.rules.rescaling spec.rules.accumulating spec.rules.real spec.rules.running
+    spec.rules.functions spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
+    spec.rules
     spec.registry spec.window spec.products spec.dense spec.conv
+    spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
+    spec.integer_tables
     spec
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
@@ -47,7 +51,7 @@ LAYERS = """
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
-    plot zoo.accuracy arrays inspect compare demo
+    plot.picture plot.models plot zoo.accuracy arrays inspect compare demo
     oracle.same oracle.problem oracle.traces
     oracle.mistakes.core oracle.mistakes.rounding oracle.mistakes oracle.alternatives
     oracle.draw.core oracle.draw.dense oracle.draw

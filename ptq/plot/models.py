@@ -1,19 +1,14 @@
-"""Figures; the only module that uses matplotlib, which it imports when a figure is drawn."""
+"""Figures of models and their layers: sizes and accuracies, the ranges of channels."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ptq.errors import InputError
-
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
-"""Four of the Okabe-Ito colours, which people with any kind of colour vision can tell apart."""
+from ptq.plot.picture import COLORS, ORANGE, Picture, new_figure, quiet
 
 
 @dataclass(frozen=True)
@@ -26,13 +21,13 @@ class Bar:
     images: int
 
 
-def size_and_accuracy(bars: Sequence[Bar], title: str) -> Any:
-    """Two bar charts side by side, file size in kB and test accuracy in per cent; returns the Figure.
+def size_and_accuracy(bars: Sequence[Bar], title: str) -> Picture:
+    """Two bar charts side by side, file size in kB and test accuracy in per cent.
 
     The whisker on an accuracy is one standard error, sqrt(p * (1 - p) / images): differences that are
     smaller than it mean nothing.
     """
-    figure, (left, right) = _pyplot().subplots(1, 2, figsize=(8, 2.6), sharey=True, layout="constrained")
+    figure, ((left, right),) = new_figure(1, 2, (8, 2.6), sharey=True)
     positions = range(len(bars))
     colors = COLORS[: len(bars)]
     left.barh(positions, [bar.size / 1000 for bar in bars], color=colors)
@@ -46,13 +41,13 @@ def size_and_accuracy(bars: Sequence[Bar], title: str) -> Any:
         p = bar.right / bar.images
         error = 100 * (p * (1 - p) / bar.images) ** 0.5
         right.barh(position, 100 * p, xerr=error, color=color, capsize=3)
-        ink = "black" if color == "#E69F00" else "white"  # readable on its bar
+        ink = "black" if color == ORANGE else "white"  # readable on its bar
         right.text(50, position, f"{100 * p:.2f} %", va="center", ha="center", color=ink, weight="bold")
     right.set(xlabel=f"of {bars[0].images:,} test images classified right, in %", xlim=(0, 100))
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
+    quiet(left, right)
     figure.suptitle(title)
-    return figure
+    best = max(bars, key=lambda bar: bar.right)
+    return Picture(figure, f"{title}: {bars[0].size:,} bytes as float; most right: {best.label}")
 
 
 @dataclass(frozen=True)
@@ -63,15 +58,13 @@ class Ranges:
     largest: npt.ArrayLike
 
 
-def channel_ranges(panels: Sequence[Ranges], title: str) -> Any:
-    """The channels of a layer as bars, widest first, with the steps of the one scale for all; the Figure.
+def channel_ranges(panels: Sequence[Ranges], title: str) -> Picture:
+    """The channels of a layer as bars, widest first, with the steps of the one scale for all.
 
     A pair of axes for each panel, the vertical one logarithmic and shared: a step is the widest channel's
     largest / 127, and a weight below half a step becomes 0. A channel of zeros has no bar.
     """
-    figure, axes = _pyplot().subplots(
-        1, len(panels), figsize=(4.2 * len(panels), 3.4), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, axes = new_figure(1, len(panels), (4.2 * len(panels), 3.4), sharey=True)
     for panel, area in zip(panels, axes[0], strict=True):
         largest = np.sort(np.asarray(panel.largest, np.float64))[::-1]
         step, positions = largest[0] / 127, np.arange(1, largest.size + 1)
@@ -84,28 +77,7 @@ def channel_ranges(panels: Sequence[Ranges], title: str) -> Any:
         area.axhline(step / 2, color="black", linewidth=1.2, linestyle=":", label="below, all becomes 0")
         area.set(yscale="log", xlabel="channel, widest first", title=panel.label, xlim=(0, largest.size + 1))
         area.legend(fontsize="small", frameon=False, loc="upper right")
-        area.spines[["top", "right"]].set_visible(False)
+        quiet(area)
     axes[0, 0].set_ylabel("largest |weight| of a channel")
     figure.suptitle(title)
-    return figure
-
-
-def save(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure to a file whose ending chooses the format; InputError if it cannot be written."""
-    try:
-        figure.savefig(path, dpi=120)
-    except (OSError, ValueError) as error:
-        raise InputError(f"figure '{path}' cannot be written ({error}); use a path like out.png") from error
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise InputError(
-            "figures need matplotlib, which is not installed; install it with: pip install 'ptq[notebooks]'"
-        ) from error
-    matplotlib.use("Agg", force=False)
-    import matplotlib.pyplot
-
-    return matplotlib.pyplot
+    return Picture(figure, title)
