@@ -1,132 +1,30 @@
-"""Two models side by side: the same inputs, every intermediate tensor, and where the two part."""
+"""Two models, or two arithmetics, side by side: the same inputs, every intermediate tensor, where they part.
+
+Each output is compared twice. Cumulative: both models ran by themselves, so that every operator inherits the
+errors of those before it. Isolated: the operator of b is given a's values of everything that it reads,
+quantized where b has integers, so that what differs is its own doing. What kind of difference it is,
+`ptq.comparison.classify` says.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from dataclasses import replace
 
-import numpy as np
-
-from ptq.errors import InputError
-from ptq.graph import ABSENT, Array, Graph
-from ptq.interpreter import Interpreter
+from ptq.comparison.classify import Case, classify
+from ptq.comparison.difference import Difference, Side, Verdict, measure
+from ptq.comparison.isolate import Isolated, isolate, unchanged
+from ptq.comparison.match import Pair, Step, find_steps, match
+from ptq.comparison.report import Comparison, Row
+from ptq.comparison.trace import Trace, inputs_of, run_traced
+from ptq.errors import InputError, PtqError
+from ptq.graph import Array, Graph
 from ptq.numerics import LITERT_REFERENCE, Numerics
-from ptq.quantizer import dequantize, sqnr
-from ptq.terminal import middle_cut, shape_text, table, wrapped
+
+__all__ = ["THRESHOLD", "Comparison", "Row", "Step", "compare", "match"]
 
 THRESHOLD = 20.0
 """dB: below it, the noise has more than a hundredth of the signal's power."""
-
-LONGEST_NAME = 60
-"""A tensor's name in a sentence is cut to this; the table has room for more."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """An operator's output that depends on the inputs: its operator's position and type, and its tensor."""
-
-    operator: int
-    type: str
-    tensor: int
-    name: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One matched pair of tensors. NaN in max_error and sqnr: not comparable, or NaN in the values.
-
-    identical: shape and type agree and the values are the same bits. max_error: max |a - b|.
-    sqnr: 10 * log10(sum(a^2) / sum((a - b)^2)) in dB, infinite where the values are equal. Integers of a
-    quantized tensor count as the reals that they stand for.
-    """
-
-    a: Step
-    b: Step
-    identical: bool
-    max_error: float
-    sqnr: float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All matched outputs of operators in the execution order of model a; prints as a table.
-
-    only_a, only_b: outputs without a counterpart. constant_b: operators of b, usually DEQUANTIZE of
-    weights, that compute from constants alone and are therefore not compared; constant_a likewise.
-    inner: operators of a in its subgraphs, whose values are those of a loop's last round.
-    """
-
-    rows: tuple[Row, ...]
-    only_a: tuple[Step, ...]
-    only_b: tuple[Step, ...]
-    constant_a: int
-    constant_b: int
-    threshold: float
-    inner: int = 0
-
-    @property
-    def identical(self) -> bool:
-        """Whether every output has a counterpart with the same bits."""
-        return not self.only_a and not self.only_b and all(row.identical for row in self.rows)
-
-    @property
-    def first_difference(self) -> Row | None:
-        """The first operator whose outputs are not bit-identical."""
-        return next((row for row in self.rows if not row.identical), None)
-
-    @property
-    def first_below(self) -> Row | None:
-        """The first operator whose SQNR is below the threshold (or is not a number)."""
-        return next((row for row in self.rows if not row.identical and not row.sqnr >= self.threshold), None)
-
-    def __str__(self) -> str:
-        return self.text()
-
-    def text(self, columns: int | None = None) -> str:
-        """The table and what follows from it; columns as for `ptq.terminal.table`."""
-        parts = [self._table(columns)] if self.rows else []
-        parts.append("\n".join(wrapped(sentence) for sentence in self._conclusions()))
-        return "\n\n".join(parts)
-
-    def _table(self, columns: int | None) -> str:
-        header = ["#", "operator", "tensor", "shape", "max error", "SQNR dB"]
-        rows = [
-            [_pair(str(r.a.operator), str(r.b.operator)), _pair(r.a.type, r.b.type),
-             _pair(r.a.name, r.b.name), _pair(shape_text(r.a.shape), shape_text(r.b.shape)), *_errors(r)]
-            for r in self.rows
-        ]  # fmt: skip
-        return table(header, rows, {"#", "max error", "SQNR dB"}, cut="tensor", columns=columns)
-
-    def _conclusions(self) -> list[str]:
-        sentences = []
-        if self.identical:
-            sentences.append(f"All {len(self.rows)} outputs of operators are bit-identical.")
-        elif not self.rows:
-            sentences.append("No tensor of one model has a counterpart in the other; nothing was compared.")
-        else:
-            first, below = self.first_difference, self.first_below
-            what = "First divergent operator, by bits (outputs not bit-identical)"
-            sentences.append(f"{what}: {_location(first)}")
-            what = f"First divergent operator, by noise (SQNR below {self.threshold:g} dB)"
-            sentences.append(f"{what}: {_location(below)}")
-            if below is None:
-                sentences.append(f"Lowest SQNR: {_location(min(self.rows, key=lambda row: row.sqnr))}")
-        for label, steps in (("a", self.only_a), ("b", self.only_b)):
-            if steps:
-                names = [f"{s.operator} {s.type} '{middle_cut(s.name, LONGEST_NAME)}'" for s in steps[:5]]
-                more = f" and {len(steps) - 5} more" if len(steps) > 5 else ""
-                sentences.append(f"Only in {label}, not compared: {', '.join(names)}{more}.")
-        for label, count in (("a", self.constant_a), ("b", self.constant_b)):
-            if count:
-                sentences.append(f"Computed from constants in {label}, not compared: {count} operators.")
-        if self.inner:
-            what = "only what WHILE, IF and CALL_ONCE return is"
-            sentences.append(f"Inside subgraphs of a, not compared: {self.inner} operators; {what}.")
-        return sentences
 
 
 def compare(
@@ -135,21 +33,24 @@ def compare(
     inputs: Sequence[Array],
     threshold: float = THRESHOLD,
     numerics: Numerics = LITERT_REFERENCE,
+    numerics_b: Numerics | None = None,
 ) -> Comparison:
     """Run both models on the same inputs and compare each operator's outputs; a is the reference.
+
+    inputs: as model a takes them; model b is given the same reals in its own types. numerics: of both models,
+    or of model a where numerics_b are given. For one model under two arithmetics, give it twice;
+    `ptq.comparison.twin.float_twin(model)` is its float form.
 
     Outputs are matched by name where a name occurs once in each model; the others by their order, where
     type of operator and shape agree. The states of both start at zero. Raises what `Interpreter.run` raises.
     """
-    a, b = Interpreter(graph=graph_a, numerics=numerics), Interpreter(graph=graph_b, numerics=numerics)
-    for label, interpreter in (("a", a), ("b", b)):
-        _run(label, interpreter, inputs)
-    steps_a, constant_a = _steps(a.graph)
-    steps_b, constant_b = _steps(b.graph)
+    a = _run("a", graph_a, numerics, inputs)
+    b = _run("b", graph_b, numerics_b or numerics, inputs_of(graph_b, graph_a, inputs))
+    (steps_a, _, constant_a), (steps_b, _, constant_b) = find_steps(a.graph), find_steps(b.graph)
     pairs = match(steps_a, steps_b)
     matched_a, matched_b = {p.tensor for p, _ in pairs}, {p.tensor for _, p in pairs}
     return Comparison(
-        tuple(_row(a, b, *pair) for pair in pairs),
+        _Rows(a, b, pairs).rows(),
         tuple(s for s in steps_a if s.tensor not in matched_a),
         tuple(s for s in steps_b if s.tensor not in matched_b),
         constant_a,
@@ -159,80 +60,61 @@ def compare(
     )
 
 
-def match(a: Sequence[Step], b: Sequence[Step]) -> list[tuple[Step, Step]]:
-    """Pairs of steps, in the order of `a`: by unique name, else in order by operator type and shape."""
-    counts_a, counts_b = Counter(s.name for s in a), Counter(s.name for s in b)
-    shared = {n for n in counts_a if n and counts_a[n] == 1 and counts_b[n] == 1}
-
-    def keys(steps: Sequence[Step]) -> list[tuple[object, ...]]:
-        return [(s.name,) if s.name in shared else (s.type, s.shape) for s in steps]
-
-    named_b = {s.name: s for s in b if s.name in shared}
-    pairs = {s: named_b[s.name] for s in a if s.name in shared}
-    # the named pairs take part as anchors, so that the others are matched between them
-    for block in SequenceMatcher(None, keys(a), keys(b), autojunk=False).get_matching_blocks():
-        for step_a, step_b in zip(a[block.a :][: block.size], b[block.b :][: block.size], strict=True):
-            pairs.setdefault(step_a, step_b)
-    return [(s, pairs[s]) for s in a if s in pairs]
-
-
-def _run(label: str, interpreter: Interpreter, inputs: Sequence[Array]) -> None:
+def _run(label: str, graph: Graph, numerics: Numerics, inputs: Sequence[Array]) -> Trace:
     try:
-        interpreter.run(inputs)
+        return run_traced(graph, numerics, inputs)
     except InputError as error:
         raise InputError(f"model {label}: {error}") from error
 
 
-def _steps(graph: Graph) -> tuple[list[Step], int]:
-    """The outputs that depend on the inputs, and how many operators depend on constants alone."""
-    constant = {i for i, tensor in enumerate(graph.tensors) if tensor.is_constant and not tensor.is_variable}
-    steps, skipped = [], 0
-    for position, operator in enumerate(graph.operators):
-        read = [i for i in operator.inputs if i != ABSENT]
-        if read and constant.issuperset(read):
-            constant.update(operator.outputs)
-            skipped += 1
-            continue
-        for index in operator.outputs:
-            tensor = graph.tensors[index]
-            kind = operator.custom_code or operator.type
-            steps.append(Step(position, kind, index, tensor.name, tensor.shape))
-    return steps, skipped
+class _Rows:
+    """Compares matched pairs; keeps the last operator that was isolated, which may write several outputs."""
 
+    def __init__(self, a: Trace, b: Trace, pairs: Sequence[Pair]) -> None:
+        self.a, self.b, self.pairs = a, b, pairs
+        self.constant_a, self.constant_b = find_steps(a.graph)[1], find_steps(b.graph)[1]
+        inputs = zip(b.graph.inputs, a.graph.inputs, strict=False)
+        self.counterparts = {**dict(inputs), **{y.tensor: x.tensor for x, y in pairs}}
+        self._last: tuple[tuple[int, int], Isolated] | None = None
 
-def _reals(interpreter: Interpreter, index: int) -> Array:
-    value, quantized = interpreter.get_tensor(index), interpreter.graph.tensors[index].quantized
-    return value if quantized is None or value.dtype.kind not in "iu" else dequantize(value, quantized)
+    def rows(self) -> tuple[Row, ...]:
+        """A row for each pair."""
+        return tuple(self._row(pair) for pair in self.pairs)
 
+    def _row(self, pair: Pair) -> Row:
+        value = self.b.values[pair[1].tensor]
+        cumulative = self._measure(pair, value)
+        try:
+            isolated = self._isolate(pair)
+            alone = self._isolated(pair, isolated, cumulative)
+        except PtqError as error:
+            return Row(*pair, cumulative, None, str(error))
+        if cumulative.verdict.kind == "other" and alone.verdict.kind in ("identical", "rounding"):
+            cumulative = replace(cumulative, verdict=Verdict("inherited"))
+        return Row(*pair, cumulative, alone, "", len(isolated.segment.positions))
 
-def _row(a: Interpreter, b: Interpreter, step_a: Step, step_b: Step) -> Row:
-    x, y = _reals(a, step_a.tensor), _reals(b, step_b.tensor)
-    if x.shape != y.shape or "c" in (x.dtype.kind, y.dtype.kind):
-        same = x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
-        return Row(step_a, step_b, same, 0.0 if same else math.nan, math.inf if same else math.nan)
-    if x.dtype == y.dtype and x.tobytes() == y.tobytes():
-        return Row(step_a, step_b, True, 0.0, math.inf)
-    with np.errstate(all="ignore"):  # infinities are compared too
-        difference = np.abs(x.astype(np.float64) - y.astype(np.float64))
-        ratio = sqnr(x, y) if np.all(np.isfinite(difference)) else math.nan
-    return Row(step_a, step_b, False, float(difference.max(initial=0.0)), ratio)
+    def _isolate(self, pair: Pair) -> Isolated:
+        key = pair[0].operator, pair[1].operator
+        if self._last is None or self._last[0] != key:
+            self._last = None
+            found = isolate(pair, self.a, self.b, self.counterparts, self.constant_b)
+            self._last = key, found
+        return self._last[1]
 
+    def _isolated(self, pair: Pair, isolated: Isolated, cumulative: Difference) -> Difference:
+        if cumulative.identical and unchanged(isolated, self.b):
+            return cumulative  # nothing was different before it
+        case = Case(pair, self.a, self.b, isolated, self.constant_a, self.constant_b, self.counterparts)
+        value = isolated.result(self.b.numerics, pair[1].tensor)
+        return measure(*self._sides(pair, value), case.classify)
 
-def _pair(a: str, b: str) -> str:
-    return a if a == b else f"{a} / {b}"
+    def _measure(self, pair: Pair, value: Array) -> Difference:
+        return measure(*self._sides(pair, value), classify)
 
-
-def _errors(row: Row) -> tuple[str, str]:
-    if row.identical:
-        return "0", "identical"
-    return f"{row.max_error:.3g}", f"{row.sqnr:.1f}"
-
-
-def _location(row: Row | None) -> str:
-    if row is None:
-        return "none."
-    error, ratio = _errors(row)
-    where = f"{_pair(str(row.a.operator), str(row.b.operator))} {_pair(row.a.type, row.b.type)}"
-    name = middle_cut(_pair(row.a.name, row.b.name), LONGEST_NAME)
-    ratio = ratio if row.identical else f"{ratio} dB"
-    return f"{where}, writing '{name}' (max error {error}, SQNR {ratio})."
+    def _sides(self, pair: Pair, value: Array) -> tuple[Side, Side]:
+        """a's value, and one of b, with what bounds them."""
+        operators = self.a.graph.operators[pair[0].operator], self.b.graph.operators[pair[1].operator]
+        return (
+            Side.of(self.a.values[pair[0].tensor], self.a.graph, operators[0], pair[0].tensor),
+            Side.of(value, self.b.graph, operators[1], pair[1].tensor),
+        )

@@ -124,12 +124,12 @@ def _recorder(graph: Graph, values: dict[str, Array], quantized: bool) -> Hook:
     def hook(_: int, operator: Operator, __: list[Array | None], outputs: list[Array]) -> None:
         for index, value in zip(operator.outputs, outputs, strict=True):
             if (graph.tensors[index].quantized is not None) == quantized:
-                values[_plain_name(graph.tensors[index].name)] = value
+                values[plain_name(graph.tensors[index].name)] = value
 
     return hook
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
     """A tensor's name in the float model, where the integer model had to give it another."""
     return name.removesuffix("_int8").removesuffix("_int16").removesuffix("_quantized")
 
@@ -137,7 +137,7 @@ def _plain_name(name: str) -> str:
 def _layers(graph: Graph, known: set[str]) -> Iterable[Layer]:
     for operator in graph.operators:
         for tensor in (graph.tensors[index] for index in operator.outputs):
-            name = _plain_name(tensor.name)
+            name = plain_name(tensor.name)
             scales = tensor.quantized
             if name in known and scales is not None and not scales.per_channel and tensor.dtype is not None:
                 yield Layer(operator.type, name, scales, tensor.dtype)

@@ -51,7 +51,11 @@ LAYERS = """
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
-    plot.picture plot.models plot zoo.accuracy arrays inspect compare demo
+    plot.picture plot.models plot zoo.accuracy arrays inspect
+    comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
+    comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
+    comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
+    compare demo
     oracle.same oracle.problem oracle.traces
     oracle.mistakes.core oracle.mistakes.rounding oracle.mistakes oracle.alternatives
     oracle.draw.core oracle.draw.dense oracle.draw

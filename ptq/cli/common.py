@@ -21,14 +21,16 @@ def add_command(
     run: Callable[[argparse.Namespace], int | None],
     about: str,
     examples: Sequence[str],
-    notes: str = "",
+    notes: str | Sequence[str] = (),
 ) -> argparse.ArgumentParser:
     """Add a command: what `ptq --help` says about it, examples, and further notes for its own help."""
     lines = [f"  ptq {name} {example}".rstrip() for example in examples]
+    paragraphs = [notes] if isinstance(notes, str) else notes
+    told = [line for paragraph in paragraphs for line in (fill(paragraph, 79), "")]
     sub: argparse.ArgumentParser = commands.add_parser(
         name, help=about, description=about[0].upper() + about[1:] + ".", allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join([*([fill(notes, 79), ""] if notes else []), "examples:", *lines]),
+        epilog="\n".join([*told, "examples:", *lines]),
     )  # fmt: skip
     sub.set_defaults(command=run, usage_error=sub.error)
     return sub

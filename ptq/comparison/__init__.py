@@ -1,0 +1,1 @@
+"""The parts of `ptq compare`: matching, isolating, measuring, classifying and reporting."""
