@@ -1,0 +1,177 @@
+"""Exercises: a question, hints, an answer that runs, and a check that draws the target and yours.
+
+    lesson.question(1)              what is asked, and the function to complete
+    lesson.check(1, my_function)    right or wrong, drawn
+    lesson.hint(1); lesson.answer(1)
+
+Question, hints and answer come from one place, and a test holds them together: the stub must fail its check,
+and the answer must pass it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ptq.errors import InputError
+from ptq.oracle.same import same_bits
+from ptq.plot.picture import Picture
+from ptq.plot.targets import target_and_yours
+
+
+class Text:
+    """Markdown that a notebook shows as such, and a terminal as it is."""
+
+    def __init__(self, markdown: str) -> None:
+        self.markdown = markdown
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+    def __repr__(self) -> str:
+        return self.markdown
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: complete a function.
+
+    title, question: Markdown. stub, answer: Python source of the same function, incomplete and complete.
+    hints: each says a little more. cases: the arguments with which both are called. setup: names that the
+    sources use. unit: what a result is counted in ("LSB"). draw: a picture of other cases than numbers, from
+    (cases, targets, results); by default `target_and_yours`.
+    """
+
+    title: str
+    question: str
+    stub: str
+    answer: str
+    hints: Sequence[str]
+    cases: Sequence[tuple[Any, ...]]
+    setup: Mapping[str, Any] = field(default_factory=dict)
+    unit: str = "LSB"
+    draw: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], Picture] | None = None
+
+    def function(self, source: str) -> Callable[..., Any]:
+        """The function that a source defines: the last one in it."""
+        names: dict[str, Any] = {"np": np, **self.setup}
+        before = set(names)
+        exec(compile(source, f"<{self.title}>", "exec"), names)
+        functions = [v for k, v in names.items() if k not in before and callable(v)]
+        if not functions:
+            raise InputError(f"exercise '{self.title}': a source without a function found")
+        solution: Callable[..., Any] = functions[-1]
+        return solution
+
+    def results(self, function: Callable[..., Any]) -> list[Any]:
+        """What a function gives for each case: a value, or the error that it raised."""
+        found = []
+        for arguments in self.cases:
+            copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+            try:
+                found.append(function(*copies))
+            except Exception as error:  # whatever a learner's function does wrong
+                found.append(error)
+        return found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of a check: how many cases are right, and the picture; prints as a sentence."""
+
+    number: int
+    right: int
+    total: int
+    note: str
+    picture: Picture
+
+    @property
+    def passed(self) -> bool:
+        """Whether all cases are right."""
+        return self.right == self.total
+
+    def __str__(self) -> str:
+        state = "right" if self.passed else "not yet right"
+        return f"Exercise {self.number}: {state}, {self.right} of {self.total} cases{self.note}"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The exercises of one notebook. number: that of the notebook; title: its question."""
+
+    number: int
+    title: str
+    exercises: Sequence[Exercise]
+
+    def question(self, number: int) -> Text:
+        """What exercise `number` asks for (the first is 1), with the function to complete."""
+        exercise = self._exercise(number)
+        code = f"```python\n{exercise.stub.strip()}\n```"
+        return Text(f"**Exercise {number}. {exercise.title}** {exercise.question.strip()}\n\n{code}")
+
+    def hint(self, number: int, which: int = 1) -> Text:
+        """A hint; `which` 2, 3, ... say more, if there are more."""
+        hints = self._exercise(number).hints
+        if not 1 <= which <= len(hints):
+            return Text(
+                f"Exercise {number} has {len(hints)} hints; lesson.answer({number}) shows the answer."
+            )
+        return Text(f"Hint {which} of {len(hints)}: {hints[which - 1]}")
+
+    def answer(self, number: int) -> Text:
+        """The answer, as Python that passes the check."""
+        return Text(f"```python\n{self._exercise(number).answer.strip()}\n```")
+
+    def check(self, number: int, function: Callable[..., Any]) -> Picture:
+        """Say whether a function is right, and draw the target beside its results."""
+        verdict = self.verdict(number, function)
+        print(verdict)
+        return verdict.picture
+
+    def verdict(self, number: int, function: Callable[..., Any]) -> Verdict:
+        """Compare a function's results with the answer's: integers exactly, floats bit for bit."""
+        exercise = self._exercise(number)
+        targets = exercise.results(exercise.function(exercise.answer))
+        found = exercise.results(function)
+        fits = [_same(a, b) for a, b in zip(found, targets, strict=True)]
+        draw = exercise.draw or (lambda cases, a, b: target_and_yours(cases, a, b, exercise.unit))
+        picture = draw(exercise.cases, targets, found)
+        return Verdict(number, sum(fits), len(fits), _note(found, fits), picture)
+
+    def _exercise(self, number: int) -> Exercise:
+        if not 1 <= number <= len(self.exercises):
+            raise InputError(f"exercise {number} found, expected 1 to {len(self.exercises)}")
+        return self.exercises[number - 1]
+
+
+def _note(found: Sequence[Any], fits: Sequence[bool]) -> str:
+    """What is most worth knowing of wrong results."""
+    wrong = [result for result, fit in zip(found, fits, strict=True) if not fit]
+    errors = [result for result in wrong if isinstance(result, Exception)]
+    if errors:
+        return f"; {type(errors[0]).__name__}: {errors[0]}"
+    if wrong and all(result is None or result is Ellipsis for result in wrong):
+        return "; the function returns nothing so far"
+    return ""
+
+
+def _same(found: Any, target: Any) -> bool:
+    """Equal numbers of one kind: 3 is not 3.0000001, and an array not its transpose."""
+    if found is None or found is Ellipsis or isinstance(found, Exception):
+        return False
+    if isinstance(target, tuple | list):
+        return (
+            isinstance(found, tuple | list) and len(found) == len(target) and all(map(_same, found, target))
+        )
+    if isinstance(target, str):
+        return bool(found == target)
+    a, b = np.asarray(found), np.asarray(target)
+    if a.dtype.kind in "iub" and b.dtype.kind in "iub":
+        return a.shape == b.shape and bool(np.array_equal(a, b))
+    if a.dtype.kind != b.dtype.kind or a.shape != b.shape:
+        return False
+    wide = np.result_type(a, b)
+    return same_bits(a.astype(wide), b.astype(wide))
