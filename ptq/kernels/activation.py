@@ -93,7 +93,7 @@ def logistic_float(x: Array) -> Array:
     lower, upper = F(-9), F(16.619047164916992188)
     power = expf(np.where(x < lower, x, -x))
     with np.errstate(over="ignore"):
-        result = F(1) / (F(1) + power)
+        result = np.asarray(F(1) / (F(1) + power))
     np.copyto(result, power, where=x < lower)
     np.copyto(result, F(1), where=x > upper)
     return result

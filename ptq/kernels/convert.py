@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ptq.errors import GraphError, UnsupportedError
 from ptq.graph import Quantization
 from ptq.kernels.call import Call, Kernel
+from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.quantizer import dequantize, quantize
 
 Array = npt.NDArray[Any]
@@ -57,12 +58,13 @@ def dequantize_float(q: Array, quantization: Quantization | None = None) -> Arra
         return dequantize(q, quantization)
 
 
-def cast(x: Array, dtype: npt.DTypeLike) -> Array:
+def cast(x: Array, dtype: npt.DTypeLike, numerics: Numerics = LITERT_REFERENCE) -> Array:
     """output = x as another type, without any scale. Any shape.
 
-    Real to integer drops the fraction and saturates; NaN becomes the largest integer. Integer to integer
-    keeps the low bits. To float16 everything goes through float32. To bool: whether it is not zero (NaN is
-    not). A complex number loses its imaginary part. Errors: UnsupportedError for a type that is not in CASTS.
+    Real to integer drops the fraction and saturates; NaN becomes the largest integer, in micro 0. Integer to
+    integer keeps the low bits. To float16 everything goes through float32. To bool: whether it is not zero
+    (NaN is not). A complex number loses its imaginary part. Errors: UnsupportedError for a type that is not
+    in CASTS.
     Source: `tflite/kernels/cast.cc`, copyToTensor; `internal/quantization_util.h`, SafeCast.
     """
     wanted = np.dtype(dtype)
@@ -74,19 +76,20 @@ def cast(x: Array, dtype: npt.DTypeLike) -> Array:
     if x.dtype.kind == "c" and wanted.kind != "c":
         x = x.real
     if x.dtype.kind == "f" and wanted.kind in "iu":
-        return _saturate(x, wanted)
+        return _saturate(x, wanted, 0 if numerics.integer_kernels == "micro" else np.iinfo(wanted).max)
     with np.errstate(over="ignore", invalid="ignore"):
         if wanted == np.float16:
             x = x.astype(np.float32)
         return x.astype(wanted)
 
 
-def _saturate(x: Array, dtype: np.dtype[Any]) -> Array:
+def _saturate(x: Array, dtype: np.dtype[Any], missing: int) -> Array:
     limits = np.iinfo(dtype)
     wide = x.astype(np.float64)
     fits = (wide >= limits.min) & (wide < limits.max + 1)  # a Python integer, and a power of two as a float
     whole = np.where(fits, wide, 0).astype(dtype)
-    return np.where(fits, whole, np.where(wide < limits.min, limits.min, limits.max).astype(dtype))
+    limit = np.where(wide < limits.min, limits.min, limits.max).astype(dtype)
+    return np.where(fits, whole, np.where(np.isnan(wide), dtype.type(missing), limit))
 
 
 # --- for the registry -----------------------------------------------------------------------------
@@ -112,7 +115,7 @@ def cast_op(call: Call) -> list[Array]:
     output = call.output_tensors[0]
     if output.dtype is None:
         raise UnsupportedError(f"CAST: output '{output.name}' of type {output.type} found, expected {CASTS}")
-    return [cast(call.array(0), output.dtype)]
+    return [cast(call.array(0), output.dtype, call.numerics)]
 
 
 FLOAT: dict[str, Kernel] = {"QUANTIZE": quantize_op, "DEQUANTIZE": dequantize_op, "CAST": cast_op}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.operands import typed
+from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.shapes.common import resolve_axes
 
 Array = npt.NDArray[Any]
@@ -26,28 +27,30 @@ LANES = 4
 """How many floats the vector code behind ARG_MAX compares at once."""
 
 
-def sum_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
+def sum_over(x: Array, axes: Axes, keep_dims: bool = False, numerics: Numerics = LITERT_REFERENCE) -> Array:
     """output = the sum over the axes, in the order of memory, in the dtype of x.
 
     x: float32, int32, int64, or bool (then "or"), any shape; axes may count from the end. Starts at 0, over
-    all axes at the first element: then the sum of -0 alone is -0. The sum of nothing is 0.
+    all axes at the first element (but in micro): then the sum of -0 alone is -0. The sum of nothing is 0.
     Errors: ShapeError for an axis that x does not have.
     Source: `tflite/kernels/reduce.cc`, EvalType and ReduceAllDims; `reference/reduce.h`, ReduceGeneric.
     """
-    plan = _plan(x, axes, keep_dims)
+    plan = _plan(x, axes, keep_dims, numerics)
     return _in_order(np.add, plan.terms, None if plan.starts_at_first else 0).reshape(plan.shape)
 
 
-def product_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
+def product_over(
+    x: Array, axes: Axes, keep_dims: bool = False, numerics: Numerics = LITERT_REFERENCE
+) -> Array:
     """output = the product over the axes; 1 of nothing; "and" of bool. Otherwise as `sum_over`.
 
     Small integers (int8, uint8, int16) are multiplied, too, and wrap at their own width.
     """
-    plan = _plan(x, axes, keep_dims)
+    plan = _plan(x, axes, keep_dims, numerics)
     return _in_order(np.multiply, plan.terms, 1).reshape(plan.shape)
 
 
-def mean_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
+def mean_over(x: Array, axes: Axes, keep_dims: bool = False, numerics: Numerics = LITERT_REFERENCE) -> Array:
     """output = sum over the axes / number of elements summed.                                     (Q18)
 
     x: float32, int32 or int64, any shape; axes may count from the end. The sum starts at 0 and runs in the
@@ -55,7 +58,7 @@ def mean_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
     is NaN, or 0. Errors: ShapeError for an axis that x does not have.
     Source: `tflite/kernels/internal/reference/reduce.h`, Mean.
     """
-    plan = _plan(x, axes, keep_dims)
+    plan = _plan(x, axes, keep_dims, numerics)
     count = len(plan.terms)
     if not x.size:
         return np.full(plan.shape, np.nan if x.dtype == F else 0, x.dtype)
@@ -72,15 +75,18 @@ def mean_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
     return quotient.astype(x.dtype).reshape(plan.shape)
 
 
-def maximum_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
+def maximum_over(
+    x: Array, axes: Axes, keep_dims: bool = False, numerics: Numerics = LITERT_REFERENCE
+) -> Array:
     """output = the largest element over the axes; of equal ones the first.
 
     x: float32, any integers or bool, any shape; axes may count from the end. Over some axes NaN is ignored
     and the result is at least -FLT_MAX (the smallest integer, false), as it is for no elements. Over all axes
-    -infinity stays, and a NaN that comes first. Errors: ShapeError for an axis that x does not have.
+    (but in micro) -infinity stays, and a NaN that comes first.
+    Errors: ShapeError for an axis that x does not have.
     Source: `tflite/kernels/reduce.cc`, EvalType and ReduceAllDims; `reference/reduce.h`, ReduceGeneric.
     """
-    plan = _plan(x, axes, keep_dims)
+    plan = _plan(x, axes, keep_dims, numerics)
     terms = plan.terms
     if x.dtype != F:
         return _in_order(np.maximum, terms, _smallest(x.dtype)).reshape(plan.shape)
@@ -92,29 +98,33 @@ def maximum_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
     return np.take_along_axis(terms, index[None], axis=0).reshape(plan.shape)
 
 
-def minimum_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
+def minimum_over(
+    x: Array, axes: Axes, keep_dims: bool = False, numerics: Numerics = LITERT_REFERENCE
+) -> Array:
     """output = the smallest element over the axes, and at most FLT_MAX. Otherwise as `maximum_over`."""
     if x.dtype == F:
-        return -maximum_over(-x, axes, keep_dims)
-    plan = _plan(x, axes, keep_dims)
+        return -maximum_over(-x, axes, keep_dims, numerics)
+    plan = _plan(x, axes, keep_dims, numerics)
     largest = True if x.dtype == np.bool_ else np.iinfo(x.dtype).max
     return _in_order(np.minimum, plan.terms, largest).reshape(plan.shape)
 
 
-def any_over(x: Array, axes: Axes, keep_dims: bool = False) -> Array:
+def any_over(x: Array, axes: Axes, keep_dims: bool = False, numerics: Numerics = LITERT_REFERENCE) -> Array:
     """output = whether any element over the axes is true. bool. Otherwise as `sum_over`."""
-    return sum_over(x, axes, keep_dims)
+    return sum_over(x, axes, keep_dims, numerics)
 
 
-def arg_max(x: Array, axis: int = -1, dtype: npt.DTypeLike = np.int32) -> Array:
+def arg_max(
+    x: Array, axis: int = -1, dtype: npt.DTypeLike = np.int32, numerics: Numerics = LITERT_REFERENCE
+) -> Array:
     """output = the position of the first largest element along the axis.
 
     x: float32, int8, uint8, int32 or bool, at least one dimension; the result lacks that axis. NaN is passed
     over, unless there is nothing else: then 0. But floats along the last axis (one that has only axes of size
-    1 after it) x86 wheels search in four lanes, lane k being the elements k, k + 4, k + 8, ..., and then
-    compare the winners of lanes 0 and 1, of 2 and 3, and of those. There a first operand of NaN stays: a lane
-    of NaN alone can hide others, and lane 0 hides all. Errors: ShapeError for an axis that x does not have or
-    that is empty.
+    1 after it) vector code searches in four lanes, lane k being the elements k, k + 4, k + 8, ..., and then
+    compares the winners of lanes 0 and 1, of 2 and 3, and of those. There a first operand of NaN stays: a
+    lane of NaN alone can hide others, and lane 0 hides all. In micro, NaN at the very start hides all.
+    Errors: ShapeError for an axis that x does not have or that is empty.
     Source: `optimized/optimized_ops.h`, ArgMinMax and ArgMaxVector; `reference/arg_min_max.h`.
     """
     resolved = resolve_axes([axis], x.ndim)
@@ -125,16 +135,20 @@ def arg_max(x: Array, axis: int = -1, dtype: npt.DTypeLike = np.int32) -> Array:
     rows = np.moveaxis(x, resolved[0], 0).reshape(size, -1)
     if x.dtype != F or not np.isnan(rows).any():
         index: Array = rows.argmax(axis=0)
-    elif np.prod(inner, dtype=np.int64) == 1 and size >= LANES:
+    elif np.prod(inner, dtype=np.int64) == 1 and size >= LANES and numerics.dynamic_range == "simd":
         index = _first_largest_of_lanes(rows)
+    elif numerics.integer_kernels == "micro":
+        index = np.where(np.isnan(rows[0]), 0, _first_largest(rows))
     else:
         index = _first_largest(rows)
     return index.astype(dtype).reshape(outer + inner)
 
 
-def arg_min(x: Array, axis: int = -1, dtype: npt.DTypeLike = np.int32) -> Array:
+def arg_min(
+    x: Array, axis: int = -1, dtype: npt.DTypeLike = np.int32, numerics: Numerics = LITERT_REFERENCE
+) -> Array:
     """output = the position of the first smallest element along the axis. Otherwise as `arg_max`."""
-    return arg_max(~x if x.dtype.kind in "iub" else -x, axis, dtype)
+    return arg_max(~x if x.dtype.kind in "iub" else -x, axis, dtype, numerics)
 
 
 class _Plan(NamedTuple):
@@ -145,7 +159,7 @@ class _Plan(NamedTuple):
     starts_at_first: bool
 
 
-def _plan(x: Array, axes: Axes, keep_dims: bool) -> _Plan:
+def _plan(x: Array, axes: Axes, keep_dims: bool, numerics: Numerics) -> _Plan:
     wanted = [axes] if isinstance(axes, int) else list(axes)
     reduced = resolve_axes(wanted, x.ndim) if x.ndim else ()
     if reduced is None:
@@ -156,7 +170,7 @@ def _plan(x: Array, axes: Axes, keep_dims: bool) -> _Plan:
     terms = np.transpose(x, (*reduced, *kept)).reshape(count, int(np.prod(shape, dtype=np.int64)))
     if keep_dims:
         shape = tuple(1 if axis in reduced else size for axis, size in enumerate(x.shape))
-    return _Plan(terms, shape, not kept and count > 0)
+    return _Plan(terms, shape, not kept and count > 0 and numerics.integer_kernels != "micro")
 
 
 def _in_order(combine: np.ufunc, terms: Array, start: Any) -> Array:
@@ -218,17 +232,18 @@ WHOLE = ("float32", "int32", "int64")
 SMALL = ("int8", "uint8", "int16")
 
 
-def _over_axes(function: Callable[[Array, Axes, bool], Array], *names: str) -> Kernel:
+def _over_axes(function: Callable[[Array, Axes, bool, Numerics], Array], *names: str) -> Kernel:
     def kernel(call: Call) -> list[Array]:
         axes = call.array(1)
         if not np.issubdtype(axes.dtype, np.integer):
             raise UnsupportedError(f"{call.operator.type}: axes of dtype {axes.dtype} found, expected int32")
-        return [function(typed(call, 0, *names), axes.ravel().tolist(), call.options["keep_dims"])]
+        x, keep_dims = typed(call, 0, *names), call.options["keep_dims"]
+        return [function(x, axes.ravel().tolist(), keep_dims, call.numerics)]
 
     return kernel
 
 
-def _position(function: Callable[[Array, int, npt.DTypeLike], Array]) -> Kernel:
+def _position(function: Callable[[Array, int, npt.DTypeLike, Numerics], Array]) -> Kernel:
     def kernel(call: Call) -> list[Array]:
         x = typed(call, 0, "float32", "int8", "uint8", "int32", "bool")
         axis, wanted = typed(call, 1, "int32", "int64"), call.options["output_type"]
@@ -238,7 +253,7 @@ def _position(function: Callable[[Array, int, npt.DTypeLike], Array]) -> Kernel:
             raise UnsupportedError(
                 f"{call.operator.type}: output_type {wanted} found, expected INT32 or INT64"
             )
-        return [function(x, int(axis.item()), np.int32 if wanted == "INT32" else np.int64)]
+        return [function(x, int(axis.item()), np.int32 if wanted == "INT32" else np.int64, call.numerics)]
 
     return kernel
 

@@ -14,8 +14,10 @@ import numpy as np
 
 from ptq.format import dumps
 from ptq.graph import Array, Graph
+from ptq.oracle.micro import beyond_micro
 from ptq.oracle.problem import CONSTANT, STATE, Problem
 from ptq.oracle.same import same_bits
+from ptq.oracle.unfit import MICRO, refuse_unfit
 
 ARENA = 1 << 24
 """Bytes for the tensors of a model in tflite-micro."""
@@ -49,6 +51,7 @@ class Runtime:
 
 def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
     def run(problem: Problem) -> list[Array]:
+        refuse_unfit(problem, resolver)
         litert = import_module("ai_edge_litert.interpreter")
         graph = problem.graph(checked=False)
         resolved = litert.OpResolverType[resolver]
@@ -63,10 +66,13 @@ def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
 
 
 def _micro(problem: Problem) -> list[Array]:
+    refuse_unfit(problem, MICRO)
     if any(given is not None and given.kind == STATE and given.array.any() for given in problem.operands):
         raise RuntimeError("tflite-micro cannot be given a state")
+    if reason := beyond_micro(problem):
+        raise RuntimeError(f"tflite-micro: {reason}")
     graph = problem.graph(checked=False)
-    runtime = import_module("tflite_micro.runtime")
+    runtime = import_module("tflite_micro").runtime
     interpreter = runtime.Interpreter.from_bytes(dumps(graph), arena_size=ARENA)
     for position, (_, array) in enumerate(x for x in _fed(problem, graph) if x[0] in graph.inputs):
         interpreter.set_input(array, position)

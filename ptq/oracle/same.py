@@ -12,6 +12,8 @@ def differing(found: Array, expected: Array) -> Array:
 
     Result: bool, of their shape.
     """
+    if np.issubdtype(found.dtype, np.complexfloating):
+        return differing(found.real, expected.real) | differing(found.imag, expected.imag)
     if not np.issubdtype(found.dtype, np.floating):
         return np.asarray(found != expected)
     bits = np.dtype(f"u{found.dtype.itemsize}")
