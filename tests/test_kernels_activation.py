@@ -153,6 +153,7 @@ def test_logistic():
     np.testing.assert_array_equal(found[below], libm.expf(x[below]))  # the reference's short cut
     special = row(-INF, INF, NAN, 0, 16.7)
     np.testing.assert_array_equal(logistic_float(special), row(0, 1, NAN, 0.5, 1))
+    assert logistic_float(np.array(0, F)) == 0.5  # without any dimension
 
 
 def scalar_softmax(values, beta):

@@ -10,6 +10,7 @@ from ptq.graph import Operator, Quantization, Tensor
 from ptq.kernels import convert
 from ptq.kernels.call import Call
 from ptq.kernels.convert import cast, dequantize_float, quantize_float
+from ptq.numerics import TFLITE_MICRO
 
 F = np.float32
 
@@ -97,6 +98,7 @@ def test_reals_lose_their_fraction_and_saturate(dtype):
         assert found.dtype == dtype and found.tolist() == expected
     odd = np.array([np.nan, np.inf, -np.inf], np.float16)
     assert cast(odd, dtype).tolist() == [limits.max, limits.max, limits.min]
+    assert cast(odd, dtype, TFLITE_MICRO).tolist() == [0, limits.max, limits.min]
 
 
 def test_integers_keep_their_low_bits():

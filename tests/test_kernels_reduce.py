@@ -20,6 +20,7 @@ from ptq.kernels.reduce import (
     product_over,
     sum_over,
 )
+from ptq.numerics import LITERT_REFERENCE, PORTABLE, TFLITE_MICRO
 
 F = np.float32
 NAN, INF, LARGEST = float("nan"), float("inf"), float(np.finfo(F).max)
@@ -112,6 +113,22 @@ def test_nan_stays_only_where_it_starts(function):
         x = row(*values) * F(sign)
         np.testing.assert_array_equal(function(x, 0) * F(sign), F(alone))
         np.testing.assert_array_equal(function(x[None], 1) * F(sign), row(among))
+
+
+def test_micro_starts_at_the_neutral_element_even_over_all_axes():
+    assert not np.signbit(sum_over(row(-0.0, -0.0), 0, numerics=TFLITE_MICRO))
+    for values, largest in [((NAN, 1), 1), ((-INF, -INF), -LARGEST), ((NAN, NAN), -LARGEST)]:
+        assert maximum_over(row(*values), 0, numerics=TFLITE_MICRO) == largest
+        assert minimum_over(-row(*values), 0, numerics=TFLITE_MICRO) == -largest
+
+
+def test_positions_beside_nan_depend_on_the_build():
+    lanes, start = row(1, NAN, 9, 3, NAN, NAN, 2, 3), row(NAN, 1, 2)
+    hidden = row(NAN, 1, 2, 3, NAN, 5, 6, 7)  # lane 0 has nothing but NaN
+    for x, expected in [(lanes, (2, 2, 2)), (start, (2, 2, 0)), (hidden, (0, 7, 0))]:
+        found = [int(arg_max(x, numerics=n)) for n in (LITERT_REFERENCE, PORTABLE, TFLITE_MICRO)]
+        assert found == list(expected)
+        assert [int(arg_min(-x, numerics=n)) for n in (LITERT_REFERENCE, PORTABLE, TFLITE_MICRO)] == found
 
 
 def test_of_equal_zeros_the_first():

@@ -12,13 +12,16 @@ LAYERS = """
     defects.defect defects.hybrid defects.recurrent defects.movement defects.integer defects defects.__main__
     graph operators subgraphs
     fixed_point float_rescale fixed_point_math fixed_point_log lookup_table quantizer gemm
-    spec.numbers spec.sheet spec.question
+    spec.numbers spec.sheet spec.question spec.libm spec.eigen
     spec.rules.core spec.rules.rescaling spec.rules.accumulating spec.rules.real spec.rules.running
-    spec.rules.functions spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
+    spec.rules.recurrent spec.rules.gates
+    spec.rules.functions spec.rules.broadcasting spec.rules.plain spec.rules.converting
+    spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
     spec.rules
-    spec.registry spec.window spec.products spec.dense spec.conv
+    spec.registry spec.lstm_layer spec.lstm spec.window spec.products spec.dense spec.conv
     spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
     spec.integer_tables
+    spec.operands spec.unary spec.activation spec.elementwise spec.logic spec.pool spec.reduce spec.resize spec.convert
     spec
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
@@ -51,16 +54,20 @@ LAYERS = """
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
-    plot.picture plot.models plot zoo.accuracy arrays inspect
+    plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
     oracle.same oracle.problem oracle.traces
-    oracle.mistakes.core oracle.mistakes.rounding oracle.mistakes oracle.alternatives
-    oracle.draw.core oracle.draw.dense oracle.draw
-    oracle.case oracle.confirm oracle.generate oracle.files oracle.invalid oracle.models
+    oracle.mistakes.core oracle.mistakes.lstm oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
+    oracle.mistakes.converting oracle.mistakes oracle.alternatives
+    oracle.draw.core oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.dense oracle.draw.plain
+    oracle.draw.functions oracle.draw.elementwise oracle.draw.logic oracle.draw.reduce oracle.draw.pool
+    oracle.draw.resize oracle.draw.convert oracle.draw
+    oracle.case oracle.micro oracle.confirm oracle.generate oracle.files oracle.invalid oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
+    lessons.exercise lessons
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}

@@ -9,7 +9,34 @@ from __future__ import annotations
 
 from ptq.errors import UnsupportedError
 from ptq.numerics import LITERT_REFERENCE, Numerics
-from ptq.spec import conv, dense
+from ptq.spec import (
+    activation,
+    batch_matmul,
+    conv,
+    convert,
+    dense,
+    depthwise,
+    elementwise,
+    embedding,
+    filling,
+    integer_activation,
+    integer_elementwise,
+    integer_pool,
+    integer_reduce,
+    integer_resize,
+    integer_roots,
+    integer_softmax,
+    integer_tables,
+    logic,
+    lstm,
+    movement,
+    pool,
+    reduce,
+    resize,
+    slicing,
+    transpose_conv,
+    unary,
+)
 from ptq.spec.numbers import Index, Number
 from ptq.spec.question import Question
 from ptq.spec.registry import Element
@@ -17,9 +44,22 @@ from ptq.spec.rules import Rules
 from ptq.spec.sheet import Sheet
 
 ELEMENTS: dict[str, dict[str, Element]] = {
-    "float": {**dense.FLOAT, **conv.FLOAT},
-    "hybrid": {**dense.HYBRID, **conv.HYBRID},
-    "integer": {**dense.INTEGER, **conv.INTEGER},
+    "float": {
+        **dense.FLOAT, **conv.FLOAT, **depthwise.FLOAT, **transpose_conv.FLOAT, **batch_matmul.FLOAT,
+        **embedding.FLOAT, **pool.FLOAT, **activation.FLOAT, **unary.FLOAT, **elementwise.FLOAT,
+        **lstm.FLOAT, **logic.FLOAT, **reduce.FLOAT, **resize.FLOAT, **convert.FLOAT,
+        **movement.FLOAT, **slicing.FLOAT, **filling.FLOAT,
+    },
+    "hybrid": {
+        **dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID, **transpose_conv.HYBRID, **batch_matmul.HYBRID,
+        **embedding.HYBRID, **lstm.HYBRID,
+    },
+    "integer": {
+        **dense.INTEGER, **conv.INTEGER, **depthwise.INTEGER, **transpose_conv.INTEGER, **batch_matmul.INTEGER,
+        **integer_elementwise.INTEGER, **integer_activation.INTEGER,
+        **integer_pool.INTEGER, **integer_reduce.INTEGER, **integer_resize.INTEGER, **integer_roots.INTEGER,
+        **integer_softmax.INTEGER, **integer_tables.INTEGER,
+    },
 }
 """The specification of each operator in each arithmetic; "float" has what moves data of any type, too."""
 

@@ -18,7 +18,7 @@ PLACES: dict[str, dict[str, bool]] = {
 }
 """Where pixels are, by the options; RESIZE_BILINEAR has no kernel for both."""
 
-NEAREST_TYPES = ("float32", "uint8", "int8", "int16", "int32", "int64")
+NEAREST_TYPES = ("float32", "uint8", "int8", "int16", "int32")
 
 
 def resized(operator: str, x: Array, height: int, width: int, places: str, purpose: str = "") -> Problem:

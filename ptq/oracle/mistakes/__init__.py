@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from ptq.oracle.mistakes import rounding
+from ptq.oracle.mistakes import (
+    accumulators,
+    converting,
+    functions,
+    lstm,
+    plain,
+    rounding,
+    running,
+    scales,
+    sums,
+    windows,
+    zero_points,
+)
 from ptq.oracle.mistakes.core import Mistake
 
-MISTAKES: dict[str, type[Mistake]] = {mistake.title: mistake for mistake in (*rounding.MISTAKES,)}
+MISTAKES: dict[str, type[Mistake]] = {
+    mistake.title: mistake
+    for mistake in (
+        *rounding.MISTAKES, *zero_points.MISTAKES, *accumulators.MISTAKES, *scales.MISTAKES, *running.MISTAKES,
+        *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES,
+        *converting.MISTAKES,
+        *functions.MISTAKES,
+        *plain.MISTAKES,
+    )
+}  # fmt: skip
 """By title."""
