@@ -13,12 +13,14 @@ LAYERS = """
     graph operators subgraphs
     fixed_point float_rescale fixed_point_math fixed_point_log lookup_table quantizer gemm
     spec.numbers spec.sheet spec.question spec.libm spec.eigen
-    spec.rules.core spec.rules.rescaling spec.rules.accumulating spec.rules.real spec.rules.running
+    spec.rules.core spec.rules.bounds spec.rules.layout
+    spec.rules.rescaling spec.rules.accumulating spec.rules.real spec.rules.running
     spec.rules.recurrent spec.rules.gates
     spec.rules.functions spec.rules.broadcasting spec.rules.plain spec.rules.converting
     spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
     spec.rules
     spec.registry spec.lstm_layer spec.lstm spec.window spec.products spec.dense spec.conv
+    spec.depthwise spec.transpose_conv spec.batch_matmul spec.embedding
     spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
     spec.integer_tables
     spec.operands spec.unary spec.activation spec.elementwise spec.logic spec.pool spec.reduce spec.resize spec.convert
@@ -60,12 +62,18 @@ LAYERS = """
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
     oracle.same oracle.problem oracle.traces
-    oracle.mistakes.core oracle.mistakes.lstm oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
+    oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
+    oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
+    oracle.mistakes.lstm oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
     oracle.mistakes.converting oracle.mistakes oracle.alternatives
-    oracle.draw.core oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.dense oracle.draw.plain
+    oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows oracle.draw.reals
+    oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
+    oracle.draw.batch_matmul oracle.draw.embedding
+    oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.dense oracle.draw.plain
     oracle.draw.functions oracle.draw.elementwise oracle.draw.logic oracle.draw.reduce oracle.draw.pool
     oracle.draw.resize oracle.draw.convert oracle.draw
-    oracle.case oracle.micro oracle.confirm oracle.generate oracle.files oracle.invalid oracle.models
+    oracle.case oracle.micro oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
+    oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
     lessons.exercise lessons
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli

@@ -15,7 +15,8 @@ from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.operators import default_options
 from ptq.shapes import infer_shapes
 from ptq.spec import answer
-from ptq.spec.question import Operand, Question
+from ptq.spec.numbers import Number
+from ptq.spec.question import LIMITS, Operand, Question
 from ptq.spec.rules import Rules
 
 INPUT, CONSTANT, STATE = "input", "constant", "state"
@@ -166,9 +167,17 @@ class Problem:
         """What the specification answers by these rules, as arrays: the outputs, then the states."""
         question = self.question()
         return [
-            np.array(values, DTYPES[place.type]).reshape(place.shape)
+            np.array(_stored(values, place.type), DTYPES[place.type]).reshape(place.shape)
             for place, values in zip(question.places, answer(question, rules), strict=True)
         ]
+
+
+def _stored(values: Sequence[Number], type: str) -> Sequence[Number]:
+    """Integers as C stores them: what does not fit wraps around. (Only mistakes leave such.)"""
+    if type not in LIMITS:
+        return values
+    lowest, highest = LIMITS[type]
+    return [(int(value) - lowest) % (highest - lowest + 1) + lowest for value in values]
 
 
 def _name(given: Given, number: int) -> str:

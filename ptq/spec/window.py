@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ptq.spec.numbers import Index
 from ptq.spec.question import Question
+from ptq.spec.rules import Rules
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One spatial dimension: output o and element k of the window meet at o * stride - before + k * dilation."""
+    """One spatial dimension: output o and element k meet at o * stride - before + k * dilation."""
 
     size: int
     kernel: int
@@ -25,33 +27,28 @@ class Axis:
             yield k, position if 0 <= position < self.size else None
 
 
-def axis(size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
+def axis(rules: Rules, size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
     """The geometry of one dimension (Q8): with SAME, the odd row of padding goes after the image."""
-    extent = (kernel - 1) * dilation + 1
-    outputs = -(-size // stride)
-    total = max((outputs - 1) * stride + extent - size, 0) if padding == "SAME" else 0
-    return Axis(size, kernel, stride, dilation, total // 2)
+    total = rules.same_padding(size, kernel, stride, dilation) if padding == "SAME" else 0
+    return Axis(size, kernel, stride, dilation, rules.padding_before(total))
 
 
-def axes(question: Question, image: tuple[int, int], kernel: tuple[int, int]) -> tuple[Axis, Axis]:
-    """The vertical and the horizontal geometry, by the operator's options."""
+def axes(rules: Rules, question: Question, image: Index, kernel: Index) -> tuple[Axis, Axis]:
+    """The vertical and the horizontal geometry, by the options; image, kernel: height and width."""
     options = question.options
+    strides, dilations = rules.strides(options), rules.dilations(options)
     vertical, horizontal = (
-        axis(
-            image[n], kernel[n], options[f"stride_{side}"], options.get(f"dilation_{side}_factor", 1),
-            options["padding"],
-        )
-        for n, side in enumerate("hw")
-    )  # fmt: skip
+        axis(rules, image[n], kernel[n], strides[n], dilations[n], options["padding"]) for n in range(2)
+    )
     return vertical, horizontal
 
 
 Tap = tuple[int, int, int | None, int | None]
 
 
-def taps(question: Question, image: tuple[int, int], kernel: tuple[int, int], y: int, x: int) -> list[Tap]:
+def taps(rules: Rules, question: Question, image: Index, kernel: Index, y: int, x: int) -> list[Tap]:
     """(i, j, row, column) of every element of the window at output (y, x); None where it is outside."""
-    vertical, horizontal = question.once(("axes", kernel), lambda: axes(question, image, kernel))
+    vertical, horizontal = question.once(("axes", kernel), lambda: axes(rules, question, image, kernel))
     return [
         (i, j, row, column) if row is not None and column is not None else (i, j, None, None)
         for i, row in vertical.taps(y)

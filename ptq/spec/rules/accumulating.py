@@ -7,17 +7,14 @@ from collections.abc import Iterable, Sequence
 from ptq.fixed_point import wrap_spec
 from ptq.spec.numbers import Number, f32
 from ptq.spec.question import Operand
-from ptq.spec.rules.rescaling import Rescaling
+from ptq.spec.rules.bounds import ACTIVATIONS as ACTIVATIONS
+from ptq.spec.rules.bounds import Bounds
+from ptq.spec.rules.rescaling import Factor, Rescaling
 
 Term = tuple[Number, Number]
 
-ACTIVATIONS: dict[str, tuple[float | None, float | None]] = {
-    "NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0),
-}  # fmt: skip
-"""The real bounds of each fused activation."""
 
-
-class Accumulating(Rescaling):
+class Accumulating(Rescaling, Bounds):
     """The rules of integer arithmetic that every operator with quantized operands shares."""
 
     def channel(self, operand: Operand, channel: int) -> int:
@@ -27,6 +24,14 @@ class Accumulating(Rescaling):
     def without_zero_point(self, q: Number, zero_point: int) -> Number:
         """q - zero_point, in more bits than q has."""
         return q - zero_point
+
+    def input_without_zero_point(self, q: Number, zero_point: int) -> Number:
+        """An activation less its zero point."""
+        return self.without_zero_point(q, zero_point)
+
+    def weight_without_zero_point(self, w: Number, zero_point: int) -> Number:
+        """A weight less its zero point, which is 0 but in uint8 and some int8 matrices."""
+        return self.without_zero_point(w, zero_point)
 
     def padding_value(self, zero_point: int) -> int:
         """What stands outside of an image: the integer that means 0."""
@@ -53,6 +58,11 @@ class Accumulating(Rescaling):
         total = wrap_spec(accumulator + bias, bits)
         return self.write("add bias", "biased", total, "{} + {}", accumulator, bias)
 
+    def rescale_with_bias(self, accumulator: int, bias: int | None, factor: Factor, bits: int = 32) -> int:
+        """(accumulator + bias) * factor: the bias has the scale of the accumulator."""
+        total = accumulator if bias is None else self.add_bias(accumulator, bias, bits)
+        return self.rescale(total, factor)
+
     def add_zero_point(self, x: int, zero_point: int) -> int:
         """x + zero_point, in int32."""
         return self.write("clamp", "with_zero_point", wrap_spec(x + zero_point), "{} + {}", x, zero_point)
@@ -71,13 +81,17 @@ class Accumulating(Rescaling):
 
         Source: `tflite/kernels/kernel_util.cc`, CalculateActivationRangeQuantized.
         """
-        lowest, highest = output.limits
-        low, high = ACTIVATIONS[activation]
+        lowest, highest = self.type_limits(output)
+        low, high = self.fused_bounds(activation)
         if low is not None:
             lowest = max(lowest, self.quantized_bound(low, output))
         if high is not None:
             highest = min(highest, self.quantized_bound(high, output))
         return lowest, highest
+
+    def type_limits(self, output: Operand) -> tuple[int, int]:
+        """The smallest and the largest integer of the output's type: all of them are used."""
+        return output.limits
 
     def quantized_bound(self, real: float, output: Operand) -> int:
         """The integer that stands for a real bound: zero_point + round(real / scale), in float32."""

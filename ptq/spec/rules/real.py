@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ptq.spec.numbers import f32, maximum, minimum
-from ptq.spec.rules.accumulating import ACTIVATIONS, Term
-from ptq.spec.rules.core import Written
+from ptq.spec.rules.accumulating import Term
+from ptq.spec.rules.bounds import Bounds
 
 FLT_MAX = f32(2.0**128 - 2.0**104)
 CLAMP_SOURCE = "tflite/kernels/internal/common.h, ActivationFunctionWithMinMax"
 
 
-class RealNumbers(Written):
+class RealNumbers(Bounds):
     """The rules of float kernels, and of the float half of hybrid ones."""
 
     def sum_of_products(self, terms: Iterable[Term], start: float = 0.0) -> float:
@@ -27,6 +27,24 @@ class RealNumbers(Written):
             start, terms=listed, rule="ordered float sums",
         )  # fmt: skip
 
+    def sum_with_bias(self, terms: Iterable[Term], bias: float | None) -> float:
+        """(0 + sum a * b) + bias: the bias comes last."""
+        listed = list(terms)
+        self.order_bound(listed, bias or 0.0)
+        total = self.sum_of_products(listed)
+        return total if bias is None else self.add_real_bias(total, bias)
+
+    def order_bound(self, terms: Sequence[Term], bias: float = 0.0) -> None:
+        """How far another order of the sum may lead from this one: each errs by half of it at most.
+
+        (K + 2) * 2^-23 * (sum |a * b| + |bias|) for K terms, in double.
+        """
+        if self.sheet is None:
+            return
+        size = sum(abs(a * b) for a, b in terms) + abs(bias)
+        bound = (len(terms) + 2) * 2.0**-23 * size
+        self.write("accumulate", "order_bound", bound, "({} + 2) * 2^-23 * {}", len(terms), size)
+
     def add_real_bias(self, total: float, bias: float) -> float:
         """total + bias in float32."""
         return self.write("add bias", "biased", f32(total + bias), "{} + {}", total, bias)
@@ -36,17 +54,19 @@ class RealNumbers(Written):
 
         Source: `tflite/kernels/kernel_util.h`, CalculateActivationRange.
         """
-        low, high = ACTIVATIONS[activation]
+        low, high = self.fused_bounds(activation)
         lowest, highest = -FLT_MAX if low is None else low, FLT_MAX if high is None else high
         clamped = minimum(maximum(x, lowest), highest)
-        return self.write("clamp", "output", clamped, "min(max({}, {}), {})", x, lowest, highest, source=CLAMP_SOURCE)
+        return self.write(
+            "clamp", "output", clamped, "min(max({}, {}), {})", x, lowest, highest, source=CLAMP_SOURCE
+        )
 
     def activate(self, x: float, activation: str) -> float:
         """The activation alone: no bounds of float; the lower bound for NaN.                       (Q14)
 
         Source: `tflite/kernels/internal/tensor_utils.h`, ApplyActivationToVector.
         """
-        low, high = ACTIVATIONS[activation]
+        low, high = self.fused_bounds(activation)
         y = x
         if low is not None:
             y = low if math.isnan(x) else maximum(low, x)

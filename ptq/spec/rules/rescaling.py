@@ -26,8 +26,8 @@ GEMMLOWP = "gemmlowp fixedpoint.h"
 class Factor:
     """A real factor in the form in which a kernel has it.
 
-    kind: "fixed" (output_multiplier * 2^(output_shift - 31)), "wide" (the same, the multiplier cut to 16 bits,
-    for accumulators of 64 bits), "double" or "float32" (`real` itself). rounding: how "fixed" rounds.
+    kind: "fixed" (output_multiplier * 2^(output_shift - 31)), "wide" (the same, the multiplier cut to 16
+    bits, for accumulators of 64 bits), "double" or "float32" (`real` itself). rounding: how "fixed" rounds.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Rescaling(Written):
     def factor(
         self, real: float, kind: str = "fixed", key: object = None, rounding: Rounding | None = None
     ) -> Factor:
-        """A real factor in the form in which a kernel of that kind keeps it; rounding: unless the numerics'."""
+        """A real factor in the form in which a kernel of that kind keeps it; rounding: else the numerics'."""
         if kind in ("fixed", "wide"):
             rounding = rounding or self.numerics.rounding
             return Factor(kind, real, *self.quantize_multiplier(real, rounding, key), rounding)
@@ -91,17 +91,28 @@ class Rescaling(Written):
         """a * b / c of three float32 scales in double: how most kernels make their factor."""
         return divide(a * b, c)
 
+    def rounded_scale_product_over(self, a: float, b: float, c: float) -> float:
+        """The same with the product rounded to float32: BATCH_MATMUL, and the convolutions of uint8.
+
+        Source: `tflite/kernels/kernel_util.cc`, GetQuantizedConvolutionMultipler.
+        """
+        return divide(f32(a * b), c)
+
+    def scale_product_over_in_float32(self, a: float, b: float, c: float) -> float:
+        """The same in float32 throughout: XNNPACK."""
+        return f32(divide(f32(a * b), c))
+
     # --- rescaling --------------------------------------------------------------------------------
 
     def rescale(self, x: int, factor: Factor) -> int:
         """x times the factor, rounded to int32 by the rule of the factor's kind."""
-        scaled = {
-            "fixed": self.multiply_by_quantized_multiplier,
-            "wide": self.multiply_wide,
-            "double": self.multiply_by_double,
-            "float32": self.multiply_by_float32,
-        }[factor.kind](x, factor)
-        return scaled
+        if factor.kind == "fixed":
+            return self.multiply_by_quantized_multiplier(x, factor)
+        if factor.kind == "wide":
+            return self.multiply_wide(x, factor)
+        if factor.kind == "double":
+            return self.multiply_by_double(x, factor)
+        return self.multiply_by_float32(x, factor)
 
     def multiply_by_quantized_multiplier(self, x: int, factor: Factor) -> int:
         """x * output_multiplier * 2^(output_shift - 31): two roundings, or one (Q22)."""
