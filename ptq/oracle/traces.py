@@ -57,7 +57,7 @@ def _own(sheets: Sequence[Sheet], shape: tuple[int, ...]) -> dict[str, Array]:
             isinstance(x, list | tuple) for v in values for x in v
         ):
             times = len(values[0])
-            arrays[name] = packed([x for v in values for x in v]).reshape(*shape, *([times] * (times > 1)))
+            arrays[name] = packed([x for v in values for x in v]).reshape((*shape, *([times] * (times > 1))))
     return arrays
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ptq.spec.integer_pool import window_of
-from ptq.spec.numbers import Index, Number, f32
+from ptq.spec.numbers import Index, Number, divide, f32
 from ptq.spec.question import Question
 from ptq.spec.registry import Element
 from ptq.spec.rules import Rules
@@ -24,7 +24,7 @@ def average_pool_2d_float(rules: Rules, question: Question, _: int, index: Index
     )  # fmt: skip
     # rescale
     count = rules.window_count(window)
-    average = rules.write("rescale", "average", f32(total / count), "{} / {}", total, count)
+    average = rules.write("rescale", "average", f32(divide(total, count)), "{} / {}", total, count)
     # clamp
     return rules.clamp_real(average, question.options["fused_activation_function"])
 
