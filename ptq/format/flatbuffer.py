@@ -30,9 +30,9 @@ LARGEST_FILE = 2**31 - 1
 VISITS = 8
 """How many times the bytes of a file may be visited; shared sub-objects are legal, endless sharing is not."""
 
-_U32 = struct.Struct("<I")
-_I32 = struct.Struct("<i")
-_VTABLE_HEADER = struct.Struct("<HH")
+U32 = struct.Struct("<I")
+I32 = struct.Struct("<i")
+VTABLE_HEADER = struct.Struct("<HH")
 _OBJECT_COST = 12  # what one decoded object costs beyond its own bytes, in the units of the budget
 
 
@@ -78,13 +78,13 @@ class Reader:
 
     def follow(self, position: int) -> int:
         """The position that the reference at `position` leads to."""
-        return position + int(self.scalar(_U32, position))
+        return position + int(self.scalar(U32, position))
 
     def slots(self, table: int) -> list[int]:
         """The position of each field of the table at position `table`, by slot; 0 for an absent field."""
-        vtable = table - int(self.scalar(_I32, table))
-        self.scalar(_U32, vtable)
-        vtable_size, table_size = _VTABLE_HEADER.unpack_from(self.content, vtable)
+        vtable = table - int(self.scalar(I32, table))
+        self.scalar(U32, vtable)
+        vtable_size, table_size = VTABLE_HEADER.unpack_from(self.content, vtable)
         if vtable_size < 4 or vtable_size % 2 or vtable + vtable_size > self.size:
             raise FormatError(f"vtable of {vtable_size} bytes at byte {vtable} does not fit the file")
         if table_size < 4 or table + table_size > self.size:
@@ -97,7 +97,7 @@ class Reader:
 
     def array(self, position: int, dtype: np.dtype[Any]) -> Array:
         """The vector of scalars at `position`, as a read-only view [count] of the file."""
-        count = int(self.scalar(_U32, position))
+        count = int(self.scalar(U32, position))
         return self.span(position + 4, count * dtype.itemsize).view(dtype)
 
     def span(self, start: int, size: int) -> Array:
@@ -169,7 +169,7 @@ def serialize(root: Table, identifier: bytes) -> list[Chunk]:
     writer = _Writer()
     header = bytearray(8)
     writer.append(header)
-    _U32.pack_into(header, 0, writer.table(root))
+    U32.pack_into(header, 0, writer.table(root))
     header[4:8] = identifier
     if writer.size > LARGEST_FILE:
         raise UnsupportedError(f"model of {writer.size} bytes found; FlatBuffers end at {LARGEST_FILE} bytes")
@@ -206,12 +206,12 @@ class _Writer:
         body = bytearray(size)
         widest = struct.calcsize("<" + codes[order[0]]) if order else 1
         position = self.append(body, align=max(4, widest), header=4)
-        _I32.pack_into(body, 0, position - vtable)
+        I32.pack_into(body, 0, position - vtable)
         for slot, node in table.fields.items():
             if isinstance(node, Scalar):
                 struct.pack_into("<" + node.code, body, offsets[slot], node.value)
             else:
-                _U32.pack_into(body, offsets[slot], self.node(node) - position - offsets[slot])
+                U32.pack_into(body, offsets[slot], self.node(node) - position - offsets[slot])
         return position
 
     def vtable(self, offsets: dict[int, int], table_size: int) -> int:
@@ -227,20 +227,20 @@ class _Writer:
         if isinstance(node, Tables):
             return self.tables(node.items)
         if isinstance(node, String):
-            return self.append(_U32.pack(len(node.text)) + node.text + b"\0", align=4)
+            return self.append(U32.pack(len(node.text)) + node.text + b"\0", align=4)
         return self.vector(node)
 
     def tables(self, items: Sequence[Table]) -> int:
         body = bytearray(4 + 4 * len(items))
         position = self.append(body, align=4)
-        _U32.pack_into(body, 0, len(items))
+        U32.pack_into(body, 0, len(items))
         for start, item in zip(range(4, len(body), 4), items, strict=True):
-            _U32.pack_into(body, start, self.table(item) - position - start)
+            U32.pack_into(body, start, self.table(item) - position - start)
         return position
 
     def vector(self, vector: Vector) -> int:
         data = vector.data
-        position = self.append(_U32.pack(data.size), align=max(4, data.itemsize, vector.align), header=4)
+        position = self.append(U32.pack(data.size), align=max(4, data.itemsize, vector.align), header=4)
         if data.size:
             self.append(data.view(np.uint8).data)
         return position
