@@ -47,7 +47,7 @@ LAYERS = """
     kernels.integer
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
-    format.tflite_read format.tflite_write format.weights format.directory format
+    format.tflite_read format.tflite_write format.weights format.directory format.regions format
     terminal executor interpreter histogram observers calibration quality
     passes passes.report passes.fold passes.recipes passes.hybrid_defects passes.rewire passes.explain
     passes.first_release
@@ -56,7 +56,8 @@ LAYERS = """
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
-    plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot zoo.accuracy arrays inspect
+    plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
+    plot.layers plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
@@ -65,13 +66,18 @@ LAYERS = """
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
     oracle.mistakes.lstm oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
-    oracle.mistakes.converting oracle.mistakes oracle.alternatives
-    oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows oracle.draw.reals
-    oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
+    oracle.mistakes.converting
+    oracle.mistakes.averages oracle.mistakes.resizing oracle.mistakes.softmax oracle.mistakes.tables
+    oracle.mistakes oracle.alternatives
+    oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows
+    oracle.draw.reals oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
     oracle.draw.batch_matmul oracle.draw.embedding
     oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.dense oracle.draw.plain
     oracle.draw.functions oracle.draw.elementwise oracle.draw.logic oracle.draw.reduce oracle.draw.pool
-    oracle.draw.resize oracle.draw.convert oracle.draw
+    oracle.draw.resize oracle.draw.convert
+    oracle.draw.integer_pool oracle.draw.integer_reduce oracle.draw.integer_resize oracle.draw.integer_roots
+    oracle.draw.integer_softmax oracle.draw.integer_tables
+    oracle.draw
     oracle.case oracle.micro oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle

@@ -36,7 +36,7 @@ def mean_integer(rules: Rules, question: Question, _: int, index: Index) -> Numb
     factor = rules.reduction_factor(x.only_scale, output.only_scale)
     scaled = rules.mean_of_sum(total, reduced_count(question), factor)
     # clamp
-    return rules.finish(scaled, output.only_zero_point, output.limits)
+    return rules.finish(scaled, output.only_zero_point, rules.type_limits(output))
 
 
 def sum_integer(rules: Rules, question: Question, _: int, index: Index) -> Number:
@@ -51,7 +51,7 @@ def sum_integer(rules: Rules, question: Question, _: int, index: Index) -> Numbe
     # rescale
     scaled = rules.rescale(total, rules.reduction_factor(x.only_scale, output.only_scale))
     # clamp
-    return rules.finish(scaled, output.only_zero_point, output.limits)
+    return rules.finish(scaled, output.only_zero_point, rules.type_limits(output))
 
 
 def reduce_max_integer(rules: Rules, question: Question, _: int, index: Index) -> Number:

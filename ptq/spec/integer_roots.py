@@ -18,14 +18,14 @@ def rsqrt_integer(rules: Rules, question: Question, _: int, index: Index) -> Num
     x, output = question.input(0), question.outputs[0]
     q, zero_point = int(x.at(*index)), x.only_zero_point
     # subtract zero points
-    centred = int(rules.without_zero_point(q, zero_point))
+    centred = int(rules.input_without_zero_point(q, zero_point))
     rules.write("subtract zero points", "centred", centred, "{} - {}", q, zero_point)
     if centred == 0:
         return rules.root_of_nothing(output.limits[1])
     # rescale
     scaled = rules.scaled_root(centred, x.only_scale, output.only_scale)
     # clamp
-    return rules.finish(scaled, output.only_zero_point, output.limits)
+    return rules.finish(scaled, output.only_zero_point, rules.type_limits(output))
 
 
 def l2_normalization_integer(rules: Rules, question: Question, _: int, index: Index) -> Number:
@@ -39,7 +39,7 @@ def l2_normalization_integer(rules: Rules, question: Question, _: int, index: In
     row = x.position(index) // length
     # subtract zero points
     integers = x.values[row * length : (row + 1) * length]
-    centred = [int(rules.without_zero_point(q, x.only_zero_point)) for q in integers]
+    centred = [int(rules.input_without_zero_point(q, x.only_zero_point)) for q in integers]
     own = centred[index[-1]]
     rules.write("subtract zero points", "centred", own, "{} - {}", integers[index[-1]], x.only_zero_point)
     # accumulate
@@ -50,7 +50,7 @@ def l2_normalization_integer(rules: Rules, question: Question, _: int, index: In
     # rescale
     scaled = rules.normalized(own, total, x.type == "UINT8", row)
     # clamp
-    return rules.finish(scaled, output.only_zero_point, output.limits)
+    return rules.finish(scaled, output.only_zero_point, rules.type_limits(output))
 
 
 INTEGER: dict[str, Element] = {"RSQRT": rsqrt_integer, "L2_NORMALIZATION": l2_normalization_integer}

@@ -61,7 +61,7 @@ def softmax_integer(rules: Rules, question: Question, output: int, index: Index)
     lowest, highest = question.outputs[0].limits
     probability = rules.probability(exponential, total, (highest - lowest).bit_length(), row)
     # clamp
-    return rules.finish(probability, lowest, (lowest, highest))
+    return rules.finish(probability, lowest, rules.type_limits(question.outputs[0]))
 
 
 def log_softmax_integer(rules: Rules, question: Question, _: int, index: Index) -> Number:
@@ -77,9 +77,9 @@ def log_softmax_integer(rules: Rules, question: Question, _: int, index: Index) 
     scaled = rules.scaled_distance(distance, reach)
     logarithm = rules.logarithm(_sum(rules, question, distances, reach, row), row)
     # subtract
-    lowest, highest = output.limits
+    lowest, highest = rules.type_limits(output)
     steps = rules.log_probability(BEYOND if scaled is None else scaled, logarithm)
-    total = rules.add_zero_point(steps, highest)
+    total = rules.add_zero_point(steps, output.limits[1])
     # clamp, and leave out what the fixed point of the difference does not hold
     if -distance <= rules.lowest_difference(logarithm, reach, row):
         formula = "the lowest integer, as {} is beyond all that differs"

@@ -15,6 +15,12 @@ from ptq.oracle.draw import (
     integer_activation,
     integer_compare,
     integer_elementwise,
+    integer_pool,
+    integer_reduce,
+    integer_resize,
+    integer_roots,
+    integer_softmax,
+    integer_tables,
     logic,
     lstm,
     movement,
@@ -41,6 +47,13 @@ DRAWS: dict[tuple[str, str], Draw] = {
     **{(name, "integer"): draw for name, draw in integer_elementwise.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_compare.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_activation.INTEGER.items()},
+    **{
+        (name, "integer"): draw
+        for family in (
+            integer_pool, integer_reduce, integer_resize, integer_roots, integer_softmax, integer_tables,
+        )
+        for name, draw in family.INTEGER.items()
+    },
     **{
         (name, "float"): draw
         for family in (functions, elementwise, logic, reduce, pool, resize)

@@ -62,3 +62,14 @@ def zero_point(rng: Random, dtype: npt.DTypeLike) -> int:
 def shape_of(rng: Random, rank: int, largest: int = 5, smallest: int = 1) -> tuple[int, ...]:
     """A random shape."""
     return tuple(int(n) for n in rng.integers(smallest, largest + 1, rank))
+
+
+def between(rng: Random, lowest: float, highest: float) -> float:
+    """A scale between two others, all orders of magnitude alike."""
+    return float(np.float32(np.exp(rng.uniform(np.log(lowest), np.log(highest)))))
+
+
+def near(rng: Random, scale: float, low: float = -8, high: float = 8) -> float:
+    """A scale between 2^low and 2^high times another; often a power of two away, which makes ties."""
+    exponent = rng.uniform(low, high)
+    return float(np.float32(scale * 2.0 ** (np.floor(exponent) if rng.random() < 0.3 else exponent)))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from ptq.oracle.mistakes import (
     accumulators,
+    averages,
     converting,
     functions,
     lstm,
+    moving,
     plain,
+    resizing,
     rounding,
     running,
     scales,
+    striding,
+    softmax,
     sums,
+    tables,
     windows,
     zero_points,
 )
@@ -25,6 +31,8 @@ MISTAKES: dict[str, type[Mistake]] = {
         *converting.MISTAKES,
         *functions.MISTAKES,
         *plain.MISTAKES,
+        *moving.MISTAKES, *striding.MISTAKES,
+        *averages.MISTAKES, *resizing.MISTAKES, *softmax.MISTAKES, *tables.MISTAKES,
     )
 }  # fmt: skip
 """By title."""

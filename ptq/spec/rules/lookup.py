@@ -67,7 +67,7 @@ class LookupTables(Accumulating, Functions):
     def real_of(self, q: int, input: Operand) -> float:
         """The real number that an integer stands for, as a float32."""
         scale, zero_point = input.only_scale, input.only_zero_point
-        real = f32(scale * self.without_zero_point(q, zero_point))
+        real = f32(scale * self.input_without_zero_point(q, zero_point))
         return self.write("dequantize", "real", real, "{} * ({} - {})", scale, q, zero_point)
 
     def table_function(self, name: str, x: float) -> float:
@@ -84,7 +84,7 @@ class LookupTables(Accumulating, Functions):
 
     def table_entry(self, y: float, scale: float, output: Operand) -> int:
         """round(y * (1 / scale)) + zero point, in float32, saturated."""
-        lowest, highest = output.limits
+        lowest, highest = self.type_limits(output)
         steps = self.steps_of(y, scale)
         rounded = self.rounded_real(steps)
         self.write("rescale", "rounded", rounded, "round({}), ties away from zero", steps)
@@ -109,13 +109,13 @@ class LookupTables(Accumulating, Functions):
         Source: `integer_ops/logistic.h` and `tanh.h`, as tflite-micro uses them.
         """
         function, fraction_bits = POLYNOMIALS[name]
-        lowest, highest = output.limits
+        lowest, highest = self.type_limits(output)
         real = input.only_scale * 2.0 ** (31 - INTEGER_BITS)
         multiplier, shift = quantize_multiplier_spec(real)
         # (rounded by the rule of the numerics, yet prepared as by the default build)
         factor = Factor("fixed", real, multiplier, shift, self.numerics.rounding)
         radius = calculate_input_radius(INTEGER_BITS, max(shift, 0))
-        x = int(self.without_zero_point(q, input.only_zero_point))
+        x = int(self.input_without_zero_point(q, input.only_zero_point))
         self.write("prepare", "input_multiplier", multiplier, "{} * 2^27", input.only_scale, key=0)
         self.write("prepare", "input_left_shift", shift, "the same", key=0)
         self.write("prepare", "input_radius", radius, "beyond which {} is constant", name.lower(), key=0)
@@ -128,7 +128,7 @@ class LookupTables(Accumulating, Functions):
         self.write("function", "function", raw, f"{name.lower()}({{}} / 2^27) in fixed point", scaled)
         steps = self.rounding_divide_by_pot(raw, 31 - fraction_bits)
         self.write("rescale", "steps", steps, "round({} / 2^{})", raw, 31 - fraction_bits)
-        return self.finish(steps, output.only_zero_point, output.limits)
+        return self.finish(steps, output.only_zero_point, (lowest, highest))
 
     # --- 16 bits, points of any function ----------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from ptq.fixed_point import wrap_spec
 from ptq.spec.numbers import Number
@@ -30,11 +31,9 @@ class Reducing(Accumulating):
 
     def average(self, total: int, count: int) -> int:
         """total / count, ties away from zero: half of the count is added to the size, then C divides."""
-        size = (abs(total) + count // 2) // count
-        return self.write(
-            "rescale", "average", size if total > 0 else -size, "round({} / {}), ties away from zero", total,
-            count, source=POOLING,
-        )  # fmt: skip
+        value = self.round_half_away(Fraction(total, count)) if count else 0
+        formula = "round({} / {}), ties away from zero"
+        return self.write("rescale", "average", value, formula, total, count, source=POOLING)
 
     # --- axes -------------------------------------------------------------------------------------
 
@@ -47,7 +46,8 @@ class Reducing(Accumulating):
 
     def centred_sum(self, total: int, count: int, zero_point: int) -> int:
         """The sum of q - z, in int32: each of the `count` elements has the zero point."""
-        centred = wrap_spec(total - count * zero_point)
+        # each element loses what 0 loses
+        centred = wrap_spec(total + count * int(self.input_without_zero_point(0, zero_point)))
         return self.write("accumulate", "accumulator", centred, "{} - {} * {}", total, count, zero_point)
 
     def reduction_factor(self, input_scale: float, output_scale: float) -> Factor:

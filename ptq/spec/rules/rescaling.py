@@ -135,7 +135,7 @@ class Rescaling(Written):
     def round_once(self, x: int, multiplier: int, shift: int) -> int:
         """The build with TFLITE_SINGLE_ROUNDING: one rounding, ties up."""
         total = 31 - shift
-        scaled = wrap_spec((x * multiplier + (1 << (total - 1))) >> total)
+        scaled = wrap_spec((x * multiplier + ((1 << total) >> 1)) >> total)
         return self.write(
             "rescale", "rescaled", scaled, "floor(({} * {} + 2^{}) / 2^{})", x, multiplier, total - 1, total,
             rule="single rounding", source=f"{COMMON} (int32) with TFLITE_SINGLE_ROUNDING",
