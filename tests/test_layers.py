@@ -18,13 +18,15 @@ LAYERS = """
     spec.rules.recurrent spec.rules.gates
     spec.rules.functions spec.rules.broadcasting spec.rules.plain spec.rules.converting
     spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
+    spec.rules.moving spec.rules.striding
     spec.rules
     spec.registry spec.lstm_layer spec.lstm spec.window spec.products spec.dense spec.conv
     spec.depthwise spec.transpose_conv spec.batch_matmul spec.embedding
     spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
     spec.integer_tables
     spec.operands spec.unary spec.activation spec.elementwise spec.logic spec.pool spec.reduce spec.resize spec.convert
-    spec
+    spec.movement spec.slicing spec.filling
+    spec spec.model
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
     builder builder.core builder.elementwise builder.layers builder.recurrent build
     kernels.call kernels.libm kernels.eigen kernels.padding kernels.dynamic_range kernels.hybrid
@@ -62,12 +64,13 @@ LAYERS = """
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
-    oracle.same oracle.problem oracle.traces
+    oracle.same oracle.problem oracle.traces oracle.model
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
     oracle.mistakes.lstm oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
     oracle.mistakes.converting
     oracle.mistakes.averages oracle.mistakes.resizing oracle.mistakes.softmax oracle.mistakes.tables
+    oracle.mistakes.moving oracle.mistakes.striding
     oracle.mistakes oracle.alternatives
     oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows
     oracle.draw.reals oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
@@ -77,6 +80,7 @@ LAYERS = """
     oracle.draw.resize oracle.draw.convert
     oracle.draw.integer_pool oracle.draw.integer_reduce oracle.draw.integer_resize oracle.draw.integer_roots
     oracle.draw.integer_softmax oracle.draw.integer_tables
+    oracle.draw.moved oracle.draw.movement oracle.draw.slicing oracle.draw.filling
     oracle.draw
     oracle.case oracle.micro oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
