@@ -71,30 +71,37 @@ def real_results(trace: Trace, position: int) -> list[Array] | None:
     return run_float(trace, position, reals)
 
 
-def conforms(trace: Trace, position: int) -> bool:
-    """Whether an operator's integers are within 1.5 steps of what its float kernel computes.
+NEAREST = 1.5
+"""Steps: half of one to the nearest integer, and one of the kernel's own rounding."""
 
-    True for an operator that writes no quantized integers; False where it has no float kernel.
+
+def deviation(trace: Trace, position: int) -> float | None:
+    """How far an operator's integers are from what its float kernel computes, in steps.
+
+    The float kernel is given the reals that the integer inputs stand for. 0 stands for NEAREST or
+    less, and for an operator that writes no quantized integers. None: there is no such float kernel.
     """
     operator = trace.graph.operators[position]
     if not any(is_quantized(trace.graph.tensors[i]) for i in operator.outputs):
-        return True
+        return 0.0
     results = real_results(trace, position)
     if results is None:
-        return False
-    return all(
-        _within_a_step(Side.of(trace.values[index], trace.graph, operator, index), real)
+        return None
+    found = [
+        _steps_apart(Side.of(trace.values[index], trace.graph, operator, index), real)
         for index, real in zip(operator.outputs, results, strict=True)
-    )
+    ]
+    return None if None in found else max(x for x in found if x is not None)
 
 
-def _within_a_step(side: Side, real: Array) -> bool:
+def _steps_apart(side: Side, real: Array) -> float | None:
     if real.shape != side.reals.shape:
-        return False
+        return None
     step = step_of(side.tensor, real.ndim)
-    levels = 2.0 ** (8 * side.value.dtype.itemsize)
     wanted = np.clip(real.astype(np.float64), side.low, side.high)
-    return bool(np.all(np.abs(side.reals - wanted) <= step * (1.5 + levels * 2.0**-22)))
+    steps = float(np.max(np.abs(side.reals - wanted) / np.maximum(step, 1e-300), initial=0.0))
+    levels = 2.0 ** (8 * side.value.dtype.itemsize)
+    return 0.0 if steps <= NEAREST + levels * 2.0**-22 else steps
 
 
 def step_of(tensor: Tensor, dimensions: int) -> Array:

@@ -11,9 +11,9 @@ K counts the products and the bias. (Times 1 + K 2^-21, which covers the denomin
 bound itself.)
 
 Hybrid kernels round each input at run time, to a step s of at most max|x| / 127, and are off by less than it.
-With constants that differ by dw and db, the results differ by at most the above and
+With inputs and constants that differ by dx, dw and db, the results differ by at most the above and
 
-    sum_k |x_k dw_k| + |db| + h sum_k s |w_k|
+    sum_k |x_k dw_k| + sum_k |dx_k w_k| + |db| + h sum_k s |w_k|
 
 where h counts which of the two kernels are hybrid. An activation that is fused changes neither bound.
 """
@@ -36,6 +36,9 @@ LINEAR = {
     "TRANSPOSE_CONV": (2, 1, 3), "BATCH_MATMUL": (0, 1, 2),
 }  # fmt: skip
 """Where the operators that add products have their data, weights and bias."""
+
+FEWER_BITS = "quantized inputs or constants, in float arithmetic"
+"""What explains the result of a float operator on numbers that were integers, or float16."""
 
 FLOAT16 = 2.0**-11
 """A float16 is that close to the real that it was rounded from, relative to it."""
@@ -101,39 +104,42 @@ class Bound:
 def float_bound(a: Trace, position_a: int, b: Trace, position_b: int) -> Bound | None:
     """How far the float results of two operators may be apart on b's inputs; None where none is derived.
 
-    Only for the operators in LINEAR, on floats, with weights of one shape. b: the operator run by itself.
+    Only for the operators in LINEAR, on floats, with operands of one shape. b: the operator run by itself.
     """
     first, second = a.graph.operators[position_a], b.graph.operators[position_b]
-    kinds = [_arithmetic(a, position_a), _arithmetic(b, position_b)]
+    kinds = [arithmetic_of(a, position_a), arithmetic_of(b, position_b)]
     if first.type != second.type or second.type not in LINEAR or not {*kinds} <= {"float", "hybrid"}:
         return None
-    data = _operand(b, position_b, LINEAR[second.type][0])
+    x_a, x_b = (_operand(t, p, LINEAR[second.type][0]) for t, p in ((a, position_a), (b, position_b)))
     weights = [_operand(t, p, LINEAR[second.type][1]) for t, p in ((a, position_a), (b, position_b))]
     bias = [_operand(t, p, LINEAR[second.type][2]) for t, p in ((a, position_a), (b, position_b))]
     w_a, w_b = weights
-    if data is None or w_a is None or w_b is None or w_a.shape != w_b.shape:
+    if x_a is None or x_b is None or w_a is None or w_b is None:
+        return None
+    if x_a.shape != x_b.shape or w_a.shape != w_b.shape:
         return None
     b_a, b_b = (np.zeros(1, np.float32) if x is None else x for x in bias)
-    x = np.abs(data)
+    x, w = np.maximum(np.abs(x_a), np.abs(x_b)), np.maximum(np.abs(w_a), np.abs(w_b))
     terms = _terms(second.type, w_b) + 1
-    sums = _linear(b, position_b, x, np.maximum(np.abs(w_a), np.abs(w_b)), np.maximum(abs(b_a), abs(b_b)))
+    sums = _linear(b, position_b, x, w, np.maximum(abs(b_a), abs(b_b)))
     moved = _linear(b, position_b, x, np.abs(w_a - w_b), np.abs(b_a - b_b))
-    step = np.full_like(x, x.max(initial=0) / 127)
-    inputs = _linear(b, position_b, step, np.maximum(np.abs(w_a), np.abs(w_b)), np.zeros_like(b_a))
+    hybrid = kinds.count("hybrid")
+    step = np.abs(x_a - x_b) + np.float32(hybrid) * x.max(initial=0) / 127
+    inputs = _linear(b, position_b, step, w, np.zeros_like(b_a))
     if sums is None or moved is None or inputs is None:
         return None
-    hybrid = kinds.count("hybrid")
-    bound = (terms * 2.0**-23 * sums + moved + hybrid * inputs) * (1 + terms * 2.0**-21)
-    return Bound(bound, _rule(hybrid, bool(moved.any())), terms)
+    bound = (terms * 2.0**-23 * sums + moved + inputs) * (1 + terms * 2.0**-21)
+    return Bound(bound, _rule(hybrid, bool(moved.any() or inputs.any())), terms)
 
 
 def _rule(hybrid: int, moved: bool) -> str:
     if hybrid:
         return "int8 weights, and inputs rounded to int8 at run time (hybrid)"
-    return "constants of fewer bits" if moved else "float sums within K x 2^-23 (sum|x w| + |b|)"
+    return FEWER_BITS if moved else "float sums within K x 2^-23 (sum|x w| + |b|)"
 
 
-def _arithmetic(trace: Trace, position: int) -> str:
+def arithmetic_of(trace: Trace, position: int) -> str:
+    """Which arithmetic an operator computes in: "float", "hybrid", "integer" or "any"."""
     operator = trace.graph.operators[position]
     return arithmetic(operator, [trace.graph.tensors[i] if i != ABSENT else None for i in operator.inputs])
 

@@ -23,20 +23,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ptq.comparison.alone import conforms, parts, step_of
-from ptq.comparison.bounds import constants_of, disagreement, float_bound
+from ptq.comparison.alone import deviation, parts, step_of
+from ptq.comparison.bounds import FEWER_BITS, Bound, arithmetic_of, constants_of, disagreement, float_bound
 from ptq.comparison.difference import Apart, Verdict, wide_reals
 from ptq.comparison.fit import fit_channels, fits_rule, fits_text
-from ptq.comparison.isolate import Isolated, NotIsolated, cut_out
-from ptq.comparison.match import Pair
+from ptq.comparison.isolate import Isolated, NotIsolated, Segment, cut_out
+from ptq.comparison.match import CONVERSIONS, Pair
 from ptq.comparison.rules import ROUNDINGS, deciding_fields, fields_text
 from ptq.comparison.trace import Trace, same_bits, same_scales
 from ptq.comparison.twin import is_quantized
 from ptq.graph import Array
 from ptq.numerics import Numerics
+from ptq.subgraphs import callees
 
 KINDS = "identical", "rounding", "saturation", "scale", "inherited", "other"
 """In the order in which a report lists them."""
+
+
+CUT = "saturation", "inputs beyond the range of their integers"
+"""The class and the rule where an input was clipped."""
 
 
 def classify(apart: Apart) -> Verdict:
@@ -69,20 +74,19 @@ def _saturation(apart: Apart) -> Verdict | None:
 
 
 def _saturated(apart: Apart, count: int) -> Verdict:
-    ends = []
-    for label, side in (("a", apart.a), ("b", apart.b)):
-        for name, at, bound in (("lowest", side.at_low, side.low), ("highest", side.at_high, side.high)):
-            if np.any(at & apart.beyond & apart.saturated):
-                ends.append((f"{label}'s {name}", f"{bound:.4g}"))
-    rule, bounds = ("at " + " and at ".join(e for e, _ in ends)), ", ".join(b for _, b in ends)
-    return Verdict("saturation", rule, (), f"{count} of {apart.d.size} values, at {bounds}")
+    bounds = {"a's lowest": apart.a.low, "a's highest": apart.a.high,
+              "b's lowest": apart.b.low, "b's highest": apart.b.high}  # fmt: skip
+    ends = [end for end, clipped in apart.ends.items() if np.any(clipped & apart.beyond)]
+    where = ", ".join(f"{bounds[end]:.4g}" for end in ends)
+    rule = "at " + " and at ".join(ends)
+    return Verdict("saturation", rule, (), f"{count} of {apart.d.size} values, at {where}")
 
 
 def _scale(apart: Apart) -> Verdict | None:
     x, y = apart.a.reals / apart.step, apart.b.reals / apart.step
     # of two floats, the last bit of the largest is no sign of anything
     tolerance = apart.tolerance or float(np.abs(x).max(initial=0.0)) * 2.0**-23
-    found = fit_channels(x, y, ~apart.clamped, apart.beyond, tolerance)
+    found = fit_channels(x, y, ~apart.clamped, apart.beyond & ~apart.saturated, tolerance)
     return None if found is None else Verdict("scale", fits_rule(found), (), fits_text(found, apart.step))
 
 
@@ -117,34 +121,85 @@ class Case:
     def _explained(self, apart: Apart, by_rounding_rules: bool) -> Verdict:
         """The class of differences that their size does not explain."""
         cause = self._disagreement()
-        rounding = None if cause else self._rounding(apart, by_rounding_rules)
-        if rounding is not None:
+        found = None if cause else self._rounding(apart, by_rounding_rules)
+        if found is not None:
             count = int(np.sum(apart.beyond & apart.saturated)) if apart.tolerance else 0
-            return _saturated(apart, count) if count else rounding
-        verdict = _saturation(apart) or _scale(apart) or Verdict("other")
+            return _saturated(apart, count) if count else found
+        verdict = _saturation(apart) or _scale(apart)
+        if verdict is None:
+            verdict = Verdict("other", "not the same operator") if cause else self._unexplained()
         return Verdict(verdict.kind, verdict.rule, (), _joined(verdict.detail, cause))
 
     def _rounding(self, apart: Apart, by_rounding_rules: bool) -> Verdict | None:
-        """What explains all differences as rounding; None if nothing does."""
-        trace = self.isolated.run(self.b.numerics)
-        last = len(trace.graph.operators) - 1
+        """Rounding, or clipped inputs, if that explains all differences; else None."""
         if apart.tolerance:  # integers
-            conforming = all(conforms(trace, position) for position in range(last + 1))
-            conforming = conforming and conforms(self.a, self.pair[0].operator)
-            if not conforming:
+            if self._deviation() != 0:
                 return None
             cut = self._cut_inputs()
-            if cut:
-                return Verdict("saturation", "inputs beyond the range of their integers", (), cut)
-            rule = "quantized inputs, constants and result"
-            return Verdict("rounding", rule, (), self._parts(apart, trace))
-        bound = float_bound(self.a, self.pair[0].operator, trace, last) if last == 0 else None
+            detail = cut or self._parts(apart)
+            return Verdict(
+                *(CUT if cut else ("rounding", "quantized inputs, constants and result")), (), detail
+            )
+        bound = self._bound()
         if bound is not None and np.all(np.abs(apart.b.reals - apart.a.reals) <= bound.largest):
             share = float(np.max(np.abs(apart.b.reals - apart.a.reals) / np.maximum(bound.largest, 1e-300)))
-            return Verdict("rounding", bound.rule, (), f"K = {bound.terms}, {share:.2g} of the bound")
-        if not by_rounding_rules:
+            found = Verdict("rounding", bound.rule, (), f"K = {bound.terms}, {share:.2g} of the bound")
+        elif by_rounding_rules:
+            return Verdict("rounding", "", (), f"up to {_ulps(apart):.3g} ULP of the largest value")
+        elif self._same_in_float():
+            found = Verdict("rounding", FEWER_BITS)
+        else:
             return None
-        return Verdict("rounding", "", (), f"up to {_ulps(apart):.3g} ULP of the largest value")
+        cut = self._cut_inputs()
+        return Verdict(*CUT, (), cut) if cut else found
+
+    def _deviation(self) -> float | None:
+        """How far the integers of both are from what float kernels compute: 0 if within rounding."""
+        trace = self.isolated.run(self.b.numerics)
+        found = [deviation(trace, position) for position in range(len(trace.graph.operators))]
+        found.append(deviation(self.a, self.pair[0].operator))
+        return None if None in found else max(x for x in found if x is not None)
+
+    def _bound(self) -> Bound | None:
+        """The bound of a float result, if what comes before the operator only moves or converts."""
+        trace = self.isolated.run(self.b.numerics)
+        last = len(trace.graph.operators) - 1
+        if any(arithmetic_of(trace, position) != "any" for position in range(last)):
+            return None
+        return float_bound(self.a, self.pair[0].operator, trace, last)
+
+    def _same_in_float(self) -> bool:
+        """Whether both sides compute the same operators, all in float."""
+        trace, of_a = self.isolated.run(self.b.numerics), self._segment_of_a()
+        if of_a is None:
+            return False
+        sides = ((self.a, of_a.positions), (trace, range(len(trace.graph.operators))))
+        if not all(_in_float(trace, position) for trace, positions in sides for position in positions):
+            return False
+        first, second = (
+            [
+                (o.type, o.options)
+                for o in (t.graph.operators[i] for i in positions)
+                if o.type not in CONVERSIONS
+            ]
+            for t, positions in sides
+        )
+        return first == second
+
+    def _unexplained(self) -> Verdict:
+        """What is known of a difference that nothing explains."""
+        trace = self.isolated.run(self.b.numerics)
+        if any(arithmetic_of(trace, i) == "hybrid" for i in range(len(trace.graph.operators))):
+            return Verdict(
+                "other", "int8 weights and inputs of an operator for which no bound is derived (hybrid)"
+            )
+        steps = self._deviation()
+        if steps:
+            words = f"up to {steps:.3g} LSB"
+            return Verdict(
+                "other", "an integer kernel that is farther from the float kernel than rounding", (), words
+            )
+        return Verdict("other")
 
     def _cut_inputs(self) -> str:
         """The first input that quantization moved by more than a step, which only clipping does."""
@@ -165,8 +220,9 @@ class Case:
                 return f"{count} of {moved.size} values of '{graph.tensors[place].name}'"
         return ""
 
-    def _parts(self, apart: Apart, trace: Trace) -> str:
+    def _parts(self, apart: Apart) -> str:
         """What b's inputs and constants contribute, in steps."""
+        trace = self.isolated.run(self.b.numerics)
         position, last = self.pair[0].operator, len(trace.graph.operators) - 1
         if self.a.graph.operators[position].outputs[0] != self.pair[0].tensor:
             return ""
@@ -187,18 +243,33 @@ class Case:
         comparable = tensor_a.type == tensor_b.type and same_scales(tensor_a.quantized, tensor_b.quantized)
         return comparable and same_bits(self._result(numerics), self.a.values[self.pair[0].tensor])
 
-    def _disagreement(self) -> str | None:
-        """The first constant of the operators that differs between the models; None if all agree."""
+    def _segment_of_a(self) -> Segment | None:
+        """The operators of a that do what the isolated ones do; None if they cannot be told apart."""
         position = self.pair[0].operator
         fed = {self.counterparts[i] for i in self.isolated.segment.fed if i in self.counterparts}
         known = (fed | self.constant_a).difference(self.a.graph.operators[position].outputs)
         try:
-            segment = cut_out(self.a.graph, position, known)
-        except NotIsolated as error:
-            return str(error)
+            return cut_out(self.a.graph, position, known)
+        except NotIsolated:
+            return None
+
+    def _disagreement(self) -> str | None:
+        """The first constant of the operators that differs between the models; None if all agree."""
+        segment = self._segment_of_a()
+        if segment is None:
+            return "a's operators read what b's do not"
+        calls = any(callees(operator) for operator in self.isolated.segment.graph.operators)
+        if calls and self.a.graph.subgraphs != self.b.graph.subgraphs:
+            return "its subgraphs differ from a's"
         a = constants_of(self.a, segment.positions, self.constant_a)
         b = constants_of(self.b, self.isolated.segment.positions, self.constant_b)
         return disagreement(a, b)
+
+
+def _in_float(trace: Trace, position: int) -> bool:
+    """Whether an operator rounds no input at run time; EMBEDDING_LOOKUP scales what it has looked up."""
+    looks_up = trace.graph.operators[position].type == "EMBEDDING_LOOKUP"
+    return looks_up or arithmetic_of(trace, position) in ("float", "any")
 
 
 def _ulps(apart: Apart) -> float:

@@ -145,11 +145,19 @@ class Apart:
         return np.asarray(~(np.abs(self.d) <= self.tolerance))
 
     @property
+    def ends(self) -> dict[str, Mask]:
+        """Where each end of each side clips: the value is there, and the other one lies beyond."""
+        return {
+            "a's lowest": np.asarray(self.a.at_low & (self.d < 0)),
+            "a's highest": np.asarray(self.a.at_high & (self.d > 0)),
+            "b's lowest": np.asarray(self.b.at_low & (self.d > 0)),
+            "b's highest": np.asarray(self.b.at_high & (self.d < 0)),
+        }
+
+    @property
     def saturated(self) -> Mask:
         """Where one of the two is at an end, and the other one's number lies beyond that end."""
-        b_is = (self.b.at_high & (self.d < 0)) | (self.b.at_low & (self.d > 0))
-        a_is = (self.a.at_high & (self.d > 0)) | (self.a.at_low & (self.d < 0))
-        return np.asarray(b_is | a_is)
+        return np.asarray(np.any(list(self.ends.values()), axis=0))
 
     @property
     def clamped(self) -> Mask:

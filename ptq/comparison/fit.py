@@ -34,6 +34,10 @@ REMAINDER = 0.01
 """The share of the difference's power that may be left: -20 dB."""
 
 
+SLACK = 1 + 1e-9
+"""For the rounding of the sums, which are float64."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """y = factor * x + offset, the offset in steps."""
@@ -59,13 +63,13 @@ def fit(x: Array, y: Array, tolerance: float) -> Fit | None:
 
 def _offset(x: Array, y: Array, tolerance: float) -> tuple[Fit, bool]:
     offset = float(np.mean(y - x))
-    return Fit(1.0, offset), abs(offset) > tolerance
+    return Fit(1.0, offset), abs(offset) > tolerance * SLACK
 
 
 def _factor(x: Array, y: Array, tolerance: float) -> tuple[Fit, bool]:
     power = float(np.sum(x * x))
     factor = float(np.sum(x * y)) / power
-    return Fit(factor, 0.0), abs(factor - 1) > tolerance * float(np.sum(np.abs(x))) / power
+    return Fit(factor, 0.0), abs(factor - 1) > tolerance * SLACK * float(np.sum(np.abs(x))) / power
 
 
 def _both(x: Array, y: Array, tolerance: float) -> tuple[Fit, bool]:
@@ -73,8 +77,8 @@ def _both(x: Array, y: Array, tolerance: float) -> tuple[Fit, bool]:
     power = float(np.sum(centred * centred))
     factor = float(np.sum(centred * y)) / power
     offset = float(np.mean(y) - factor * np.mean(x))
-    far = abs(factor - 1) > tolerance * float(np.sum(np.abs(centred))) / power
-    return Fit(factor, offset), far or abs(float(np.mean(y - x))) > tolerance
+    far = abs(factor - 1) > tolerance * SLACK * float(np.sum(np.abs(centred))) / power
+    return Fit(factor, offset), far or abs(float(np.mean(y - x))) > tolerance * SLACK
 
 
 def _explains(found: Fit, x: Array, y: Array, tolerance: float) -> bool:

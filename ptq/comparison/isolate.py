@@ -101,9 +101,10 @@ def _as_model(graph: Graph, positions: list[int], known: Collection[int]) -> Seg
     del places[ABSENT]
     written = {i for operator in model.operators for i in operator.outputs}
     model.inputs = [
-        new for old, new in places.items()
-        if old in known and new not in written and not graph.tensors[old].is_constant
-    ]  # fmt: skip
+        new
+        for old, new in places.items()
+        if old in known and new not in written and new not in states and not graph.tensors[old].is_constant
+    ]
     model.outputs = model.operators[-1].outputs
     if any(callees(operator) for operator in model.operators):
         model.subgraphs = graph.subgraphs
