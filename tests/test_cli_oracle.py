@@ -24,7 +24,7 @@ def results(vectors, folder, change=0):
     folder.mkdir(exist_ok=True)
     for case in read_vectors(vectors):
         output = case.answer("PORTABLE").outputs[0]
-        (folder / f"{case.id}.0.bin").write_bytes((output + np.int8(change)).astype(np.int8).tobytes())
+        (folder / f"{case.id}.0.bin").write_bytes((output + output.dtype.type(change)).tobytes())
     return folder
 
 

@@ -55,6 +55,12 @@ def hybrid_boundary() -> Iterable[Problem]:
     """Rows of all forms, and the zero that is not computed."""
     for form in FORMS:
         yield from row_problems(form)
+    for name in ("RELU_N1_TO_1", "TANH"):
+        yield FORMS[2].problem(
+            f"{name} of the sum with the bias; NaN becomes the lower bound of an activation that has one",
+            [[1.0, -2.0], [0.5, 0.25]], [[90, 3], [-7, 50], [127, 127]], (0.25, np.nan, np.inf),
+            (0.01, 0.03, 0.05), fused_activation_function=name,
+        )  # fmt: skip
     yield FORMS[0].problem(
         "an input of zeros alone gives the activation of the bias, of which -0 stays",
         [[0, 0]], [[1, 2], [3, 4], [5, 6]], (-0.0, 0.5, -1),
@@ -67,6 +73,8 @@ def hybrid_random(rng: Random) -> Problem:
     several, asymmetric = bool(rng.integers(2)), bool(rng.integers(2))
     input, weights, options = _shapes(rng, 60)
     options["asymmetric_quantize_inputs"] = asymmetric
+    if rng.random() < 0.2:
+        options["fused_activation_function"] = "TANH"
     x = layers.activations(rng, input)
     if rng.random() < 0.05:
         x = np.zeros_like(x)

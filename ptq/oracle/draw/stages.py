@@ -106,6 +106,8 @@ def stage_problems(kind: Kind) -> Iterator[Problem]:
         yield _wide_multiplier(kind)
     if not matmul and not kind.weights_zero_point:
         yield _bias(kind)
+        if kind.bias is np.int32:
+            yield _wrapping(kind)
         if not kind.wide:
             yield _precision(kind)
         yield from (_activation(kind, name) for name in (ACTIVATIONS[1:] if first else ("RELU6",)))
@@ -178,6 +180,13 @@ def _bias(kind: Kind) -> Problem:
     )  # fmt: skip
 
 
+def _wrapping(kind: Kind) -> Problem:
+    return kind.problem(
+        "sums beyond int32 wrap around, as in C",
+        column(2, -2), column(1, 1, 1), (2**31 - 1, -(2**31), 2**31 - 2), scales=(2.0**-12, 2.0**-13, 1.0),
+    )  # fmt: skip
+
+
 def _wide_bias(kind: Kind) -> Problem:
     return kind.problem(
         "sums and biases beyond int32 have 64 bits",
@@ -187,9 +196,9 @@ def _wide_bias(kind: Kind) -> Problem:
 
 def _wide_multiplier(kind: Kind) -> Problem:
     return kind.problem(
-        "of a multiplier for 64-bit sums only the upper 16 bits count; for 32-bit ones, with an int32 bias, "
-        "all of them",
-        column(30001, -20011, -30003, 12345), column(1), scales=(1.0, 0.5 + 0.245 / 2**14, 1.0),
+        "a multiplier for 64-bit sums is rounded to its upper 16 bits; for 32-bit ones, with an int32 bias, "
+        "all of them count",
+        column(20000, -20000, -30003, 12345), column(1), scales=(1.0, 0.5 + 0.375 / 2**14, 1.0),
     )  # fmt: skip
 
 

@@ -46,6 +46,20 @@ class Accumulator32(Mistake):
         return super().add_bias(accumulator, bias, min(bits, 32))
 
 
+class SaturatingSums(Mistake):
+    """saturates the accumulator, which wraps around in C."""
+
+    title = "saturating accumulator"
+
+    def sum_integers(self, terms: Sequence[Number], bits: int) -> int:
+        """The nearest integer that the accumulator holds."""
+        return saturate_spec(int(sum(terms)), bits)
+
+    def add_bias(self, accumulator: int, bias: int, bits: int = 32) -> int:
+        """The same."""
+        return saturate_spec(accumulator + bias, bits)
+
+
 class NoBias(Mistake):
     """does not add the bias."""
 
@@ -113,6 +127,6 @@ class NoActivation(Mistake):
 
 
 MISTAKES = (
-    Accumulator16, SaturatingPairs, Accumulator32, NoBias, BiasAfterRescaling, BiasOfOutputScale, NarrowRange,
-    WrappedOutput, NoActivation,
+    Accumulator16, SaturatingPairs, Accumulator32, SaturatingSums, NoBias, BiasAfterRescaling,
+    BiasOfOutputScale, NarrowRange, WrappedOutput, NoActivation,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 from ptq.fixed_point import Rounding, quantize_multiplier_spec
@@ -147,6 +148,17 @@ class LongMultiplier(Mistake):
         return (x * factor.output_multiplier + (1 << (total - 1))) >> total
 
 
+class TruncatedShortMultiplier(Mistake):
+    """cuts the multiplier of 64-bit accumulators to 16 bits instead of rounding it to so many."""
+
+    title = "multiplier cut to 16 bits"
+
+    def multiply_wide(self, x: int, factor: Factor) -> int:
+        """The lower half set to 0."""
+        kept = factor.output_multiplier >> 16 << 16
+        return super().multiply_wide(x, replace(factor, output_multiplier=kept))
+
+
 class FloatProduct(Mistake):
     """multiplies the accumulator by the real factor in double precision and rounds ties away from zero."""
 
@@ -179,6 +191,6 @@ class FixedPointProduct(Mistake):
 
 MISTAKES = (
     SingleRounding, DoubleRounding, HalfToEven, HalfUp, Truncating, TowardZero, HighProductAway,
-    HighProductTruncated, LateLeftShift, TruncatedMultiplier, ShortMultiplier, LongMultiplier, FloatProduct,
-    Float32Product, FixedPointProduct,
+    HighProductTruncated, LateLeftShift, TruncatedMultiplier, ShortMultiplier, LongMultiplier,
+    TruncatedShortMultiplier, FloatProduct, Float32Product, FixedPointProduct,
 )  # fmt: skip

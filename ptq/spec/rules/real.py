@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from ptq.spec.eigen import eigen_tanh
 from ptq.spec.numbers import f32, maximum, minimum
 from ptq.spec.rules.accumulating import Term
 from ptq.spec.rules.bounds import Bounds
@@ -62,10 +63,12 @@ class RealNumbers(Bounds):
         )
 
     def activate(self, x: float, activation: str) -> float:
-        """The activation alone: no bounds of float; the lower bound for NaN.                       (Q14)
+        """The activation alone: no bounds of float; the lower bound for NaN; TANH is Eigen's.       (Q14)
 
         Source: `tflite/kernels/internal/tensor_utils.h`, ApplyActivationToVector.
         """
+        if activation == "TANH":
+            return self.write("clamp", "output", eigen_tanh(x), "tanh {}", x, rule="Eigen's tanh")
         low, high = self.fused_bounds(activation)
         y = x
         if low is not None:
