@@ -17,6 +17,9 @@ PIPE_WIDTH = 100
 NARROWEST = 12
 """A column is never squeezed below this; the table then becomes wider than the terminal."""
 
+LONGEST_NAME = 60
+"""A tensor's name in a sentence is cut to this; a table has room for more."""
+
 GAP = "  "
 
 

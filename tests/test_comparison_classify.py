@@ -280,10 +280,8 @@ def test_classes_are_counted_and_rules_grouped():
     assert (kind, rule, [row.a.name for row in rows]) == ("scale", "a factor of all values", ["first"])
     assert set(found.kinds) <= {*KINDS, ""}
     text = " ".join(str(found).split())
-    assert (
-        "beyond rounding: 0 CONV_2D, writing 'first' (43 LSB; scale: a factor of all values; factor 2;"
-        in text
-    )
+    assert "a's values): 0 CONV_2D, writing 'first' (43 LSB; scale: a factor of all values; factor 2;" in text
+    assert "First isolated divergence beyond rounding: the same." in text
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -30,6 +30,7 @@ from ptq.comparison.alone import run_float, step_of
 from ptq.comparison.trace import Trace, reals_of
 from ptq.graph import ABSENT, Array, Graph
 from ptq.kernels import arithmetic
+from ptq.terminal import LONGEST_NAME, middle_cut
 
 LINEAR = {
     "CONV_2D": (0, 1, 2), "DEPTHWISE_CONV_2D": (0, 1, 2), "FULLY_CONNECTED": (0, 1, 2),
@@ -81,14 +82,15 @@ def disagreement(a: Sequence[Constant], b: Sequence[Constant]) -> str | None:
     if len(a) != len(b):
         return f"{len(b)} constants, {len(a)} in a"
     for x, y in zip(a, b, strict=True):
+        name = middle_cut(y.name, LONGEST_NAME)
         if x.reals.shape != y.reals.shape:
-            return f"'{y.name}' has shape {y.reals.shape}, {x.reals.shape} in a"
+            return f"'{name}' has shape {y.reals.shape}, {x.reals.shape} in a"
         allowed = x.half_step + y.half_step
         # the reals were rounded to float32 on their way here, but for those that are no integers' reals
         allowed = allowed + np.where(allowed > 0, 2.0**-22 * np.maximum(np.abs(x.reals), np.abs(y.reals)), 0)
         apart = np.abs(x.reals - y.reals)
         if np.any(~(apart <= allowed)):
-            return f"'{y.name}' differs from a's by up to {float(apart.max()):.3g}, more than half a step"
+            return f"'{name}' differs from a's by up to {float(apart.max()):.3g}, more than half a step"
     return None
 
 

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from ptq.comparison.classify import KINDS
 from ptq.comparison.difference import Difference
 from ptq.comparison.match import Step
-from ptq.terminal import middle_cut, table, wrapped
-
-LONGEST_NAME = 60
-"""A tensor's name in a sentence is cut to this; the table has room for more."""
+from ptq.terminal import LONGEST_NAME, middle_cut, table, wrapped
 
 
 @dataclass(frozen=True)
@@ -191,8 +188,9 @@ class Comparison:
             sentences.append(f"Lowest SQNR: {_location(min(self.rows, key=lambda row: row.sqnr))}")
         what = "First isolated divergence (differs even on a's values)"
         sentences.append(f"{what}: {_isolated_location(self.first_isolated)}")
-        what = "First isolated divergence beyond rounding"
-        sentences.append(f"{what}: {_isolated_location(self.first_unexplained)}")
+        what, cause = "First isolated divergence beyond rounding", self.first_unexplained
+        same = cause is not None and cause is self.first_isolated
+        sentences.append(f"{what}: {'the same.' if same else _isolated_location(cause)}")
         if self.worst_isolated is not self.first_isolated and self.first_isolated is not None:
             sentences.append(f"Largest isolated difference: {_isolated_location(self.worst_isolated)}")
         alone = [row for row in self.rows if row.isolated is None]

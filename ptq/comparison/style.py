@@ -19,7 +19,7 @@ tr { break-inside: avoid; }
 .layers td, .layers th { padding: 2px 5px; }
 .layers .kind { font-size: 11px; padding: 0 4px; }
 .layers th[colspan] { text-align: center; border-left: 1px solid #bbb; }
-td.name { overflow-wrap: anywhere; min-width: 11em; }
+td.name { overflow-wrap: anywhere; min-width: 14em; }
 td.why { overflow-wrap: anywhere; min-width: 11em; }
 .kind { display: inline-block; padding: 0 6px; border-radius: 3px; border: 1px solid #555; color: #000;
   background: #fff; font-size: 12px; }
