@@ -264,7 +264,7 @@ def _project(layer: LstmLayer, hidden: Array, numerics: Numerics) -> Array:
     assert layer.projection is not None
     h = np.zeros((*hidden.shape[:2], layer.outputs), F)
     if layer.projection_bias is not None:
-        h += layer.projection_bias
+        h[...] = layer.projection_bias  # (0 + -0 would be 0)
     asymmetric, hybrid = layer.asymmetric_quantize_inputs, layer.projection.real is None
     add_products(h, hidden, layer.projection, asymmetric, numerics, skip_zero_steps=hybrid)
     return _clip(h, layer.projection_clip) if layer.projection_clip > 0 else h

@@ -1,8 +1,8 @@
 """tanh and the logistic function of the Eigen library on one float32 at a time, operation by operation.
 
-The recurrent operators run Eigen's approximations, not the C library's functions, from which they differ in the
-last bits. Every operation is one float32 operation, in Eigen's order; builds that fuse multiply and add round
-differently. Eigen goes through a buffer in packets of four floats; what fills no packet takes another way.
+The recurrent operators run Eigen's approximations, not the C library's functions, from which they differ in
+the last bits. Every operation is one float32 operation, in Eigen's order; builds that fuse multiply and add
+round differently. Eigen goes through a buffer in packets of four floats; what fills none takes another way.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def eigen_sigmoid(x: float, single: bool = False) -> float:
 
 
 def outside_packets(place: int, start: int, size: int) -> bool:
-    """Whether Eigen computes an element by itself: before the first whole packet of a buffer, or after the last.
+    """Whether Eigen computes an element by itself: before a buffer's first whole packet, or after its last.
 
-    place, start: where the element and its buffer lie, in floats after a 16-byte boundary. size: of the buffer.
+    place, start: where the element and its buffer lie, in floats after a 16-byte boundary. size: its own.
     Source: Eigen, `AssignEvaluator.h`, dense_assignment_loop with LinearVectorizedTraversal.
     """
     first = -(-start // PACKET) * PACKET

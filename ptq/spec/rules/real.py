@@ -68,7 +68,7 @@ class RealNumbers(Bounds):
         Source: `tflite/kernels/internal/tensor_utils.h`, ApplyActivationToVector.
         """
         if activation == "TANH":
-            return self.write("clamp", "output", eigen_tanh(x), "tanh {}", x, rule="Eigen's tanh")
+            return self.write("clamp", "output", self.eigen_tanh(x), "tanh {}", x, rule="Eigen's tanh")
         low, high = self.fused_bounds(activation)
         y = x
         if low is not None:
@@ -76,3 +76,7 @@ class RealNumbers(Bounds):
         if high is not None:
             y = minimum(y, high)
         return self.write("clamp", "output", y, "{} of {}", activation, x)
+
+    def eigen_tanh(self, x: float) -> float:
+        """tanh as the Eigen library approximates it."""
+        return eigen_tanh(x)
