@@ -25,6 +25,11 @@ def beyond_micro(problem: Problem) -> str | None:
         return "ADD on int32 without a scale ignores its activation"
     if operator in ("MUL", "GREATER") and _plain(first, "int16"):
         return f"{operator} on int16 without a scale computes with a scale all the same"
+    if operator == "STRIDED_SLICE" and (
+        problem.options.get("ellipsis_mask") or problem.options.get("new_axis_mask")
+        or given[1].array.size < given[0].array.ndim
+    ):  # fmt: skip
+        return "STRIDED_SLICE takes every term for a range, and reads one for each dimension"
     if operator == "DEQUANTIZE" and first.quantization is not None and first.quantization.per_channel:
         return "DEQUANTIZE reads the first channel's scale alone"
     return None

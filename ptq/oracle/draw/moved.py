@@ -14,7 +14,7 @@ from ptq.oracle.problem import CONSTANT, INPUT, Given, Problem, Wanted, quantiza
 
 Shape = tuple[int, ...]
 
-TYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
+TYPES = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool", "float16")
 """What most movers take."""
 
 SMALL = quantization(0.5, -7)

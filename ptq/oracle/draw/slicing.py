@@ -50,7 +50,7 @@ def split_boundary() -> Iterable[Problem]:
 def split_random(rng: Random) -> Problem:
     """Up to four equal parts."""
     shape, count = list(shape_of(rng, int(rng.integers(1, 5)), 3)), int(rng.integers(1, 5))
-    axis, name = axis_of(rng, len(shape)), pick(rng, TYPES[:6])
+    axis, name = axis_of(rng, len(shape)), pick(rng, TYPES)
     shape[axis] *= count
     x = given(rng, tuple(shape), name, scaled(rng, name))
     operand = drawn(rng, axis if rng.random() < 0.5 else [axis], long=False)
@@ -71,7 +71,7 @@ def split_v_boundary() -> Iterable[Problem]:
 
 def split_v_random(rng: Random) -> Problem:
     """Sizes that add up; now and then one of them is -1."""
-    name = pick(rng, TYPES[:6])
+    name = pick(rng, TYPES)
     x = given(rng, shape_of(rng, int(rng.integers(1, 5)), 6), name, scaled(rng, name))
     axis = axis_of(rng, x.array.ndim)
     size = x.array.shape[axis]
