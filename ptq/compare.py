@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from ptq.comparison.classify import Case, classify
 from ptq.comparison.difference import Difference, Side, Verdict, measure
 from ptq.comparison.isolate import Isolated, isolate, unchanged
@@ -105,8 +107,9 @@ class _Rows:
         if cumulative.identical and unchanged(isolated, self.b):
             return cumulative  # nothing was different before it
         case = Case(pair, self.a, self.b, isolated, self.constant_a, self.constant_b, self.counterparts)
-        value = isolated.result(self.b.numerics, pair[1].tensor)
-        return measure(*self._sides(pair, value), case.classify)
+        with np.errstate(all="ignore"):  # what the models overflow in has been said when they ran
+            value = isolated.result(self.b.numerics, pair[1].tensor)
+            return measure(*self._sides(pair, value), case.classify)
 
     def _measure(self, pair: Pair, value: Array) -> Difference:
         return measure(*self._sides(pair, value), classify)

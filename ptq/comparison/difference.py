@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from ptq.comparison.trace import reals_of, same_bits, same_scales
 from ptq.comparison.twin import is_quantized
-from ptq.errors import UnsupportedError
+from ptq.errors import PtqError
 from ptq.graph import Array, Graph, Operator, Tensor
 from ptq.quantizer import calculate_activation_range, calculate_activation_range_quantized, sqnr
 
@@ -117,7 +117,7 @@ def _bounds(operator: Operator, tensor: Tensor) -> tuple[float, float]:
         low, high = (float(bound) for bound in calculate_activation_range(activation))
         largest = float(np.finfo(np.float32).max)
         return (low if low > -largest else -math.inf), (high if high < largest else math.inf)
-    except UnsupportedError:  # TANH and the like, which approach their bounds
+    except PtqError:  # TANH and the like, which approach their bounds; a scale without a bound
         return -math.inf, math.inf
 
 

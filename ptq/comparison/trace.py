@@ -19,7 +19,8 @@ from ptq.quantizer import dequantize, quantize
 class Trace:
     """A run of `graph`, whose shapes are those of this run.
 
-    values: what each tensor held, by index; of a state (variable) nothing, since it changes.
+    values: what each tensor held, by index; of a state (variable) that no operator writes as its output,
+    nothing, since it changes.
     read: what each operator read, states included as they were before the operator, in its inputs' order.
     """
 
@@ -53,12 +54,10 @@ def run_traced(
         if array.shape != tensors[index].shape:
             interpreter.resize_tensor_input(index, array.shape, strict=True)
     interpreter.allocate_tensors()
+    trace.values.update(zip(trace.graph.inputs, arrays, strict=True))
     for index, value in (*zip(trace.graph.inputs, arrays, strict=True), *(states or {}).items()):
         interpreter.set_tensor(index, value)
-        trace.values[index] = np.asarray(value)
     interpreter.invoke()
-    for index in [i for i, tensor in enumerate(tensors) if tensor.is_variable]:
-        trace.values.pop(index, None)
     return trace
 
 
