@@ -88,10 +88,13 @@ class _Rows:
         cumulative = self._measure(pair, value)
         try:
             isolated = self._isolate(pair)
-            alone = self._isolated(pair, isolated, cumulative)
+            own = unchanged(isolated, self.b)  # nothing was different before it
+            alone = cumulative if own and cumulative.identical else self._isolated(pair, isolated)
         except PtqError as error:
             return Row(*pair, cumulative, None, str(error))
-        if cumulative.verdict.kind == "other" and alone.verdict.kind in ("identical", "rounding"):
+        if own:
+            cumulative = replace(cumulative, verdict=alone.verdict)
+        elif cumulative.verdict.kind == "other" and alone.verdict.kind in ("identical", "rounding"):
             cumulative = replace(cumulative, verdict=Verdict("inherited"))
         return Row(*pair, cumulative, alone, "", len(isolated.segment.positions))
 
@@ -103,9 +106,7 @@ class _Rows:
             self._last = key, found
         return self._last[1]
 
-    def _isolated(self, pair: Pair, isolated: Isolated, cumulative: Difference) -> Difference:
-        if cumulative.identical and unchanged(isolated, self.b):
-            return cumulative  # nothing was different before it
+    def _isolated(self, pair: Pair, isolated: Isolated) -> Difference:
         case = Case(pair, self.a, self.b, isolated, self.constant_a, self.constant_b, self.counterparts)
         with np.errstate(all="ignore"):  # what the models overflow in has been said when they ran
             value = isolated.result(self.b.numerics, pair[1].tensor)
