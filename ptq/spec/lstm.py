@@ -135,10 +135,12 @@ class Run:
         """total + row n of the weights times the activations."""
         rules, inner = self.rules, weights.shape[1]
         row = weights.values[n * inner : (n + 1) * inner]
+        nothing = "0: all activations are zero"
         if met.quantized is None:
-            return rules.add_in_lanes(total, [] if met.skipped else list(zip(row, met.values, strict=True)))
+            if met.skipped:
+                return rules.write("accumulate", "accumulator", total, f"{{}} + {nothing}", total)
+            return rules.add_in_lanes(total, list(zip(row, met.values, strict=True)))
         if met.skipped:
-            nothing = "0: all activations are zero"
             rules.write("accumulate", "accumulator", 0, nothing)
             rules.write("accumulate", "without_zero_point", 0, nothing)
             rules.write("rescale", "rescaled", 0.0, nothing)
