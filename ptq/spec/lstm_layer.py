@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ptq.errors import GraphError
 from ptq.spec.question import Operand, Question
 from ptq.spec.rules import Rules
 from ptq.spec.rules.gates import States
@@ -85,9 +86,9 @@ class LstmLayer:
 
 
 def given(operand: Operand | None) -> Operand:
-    """An operand that the layer cannot be without."""
+    """An operand that the layer cannot be without; GraphError if it is absent."""
     if operand is None:
-        raise ValueError("an operand of this gate is absent")
+        raise GraphError("LSTM: an operand of a gate is absent, expected all of them")
     return operand
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ptq.errors import GraphError
 from ptq.oracle.draw.core import Array, Draw, Random
 from ptq.oracle.draw.lstm_recipe import F, Recipe, random_recipe
 from ptq.oracle.problem import CONSTANT, Given, Problem, quantization
@@ -177,7 +178,7 @@ def intended(operator: str, hybrid: bool) -> Problem:
 def _array(problem: Problem, position: int) -> Array:
     given = problem.operands[position]
     if given is None:
-        raise ValueError(f"{problem.operator}: operand {position} is absent")
+        raise GraphError(f"{problem.operator}: operand {position} is absent")
     return given.array
 
 
