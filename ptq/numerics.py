@@ -38,7 +38,8 @@ class Numerics:
 
     product_rescale: how CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED rescale accumulators: "kernel" as the
         library's own kernels do, in fixed point but for FULLY_CONNECTED in lite, which rounds their product
-        with a double; "float32" as XNNPACK does for int8, rounding their product with a float, ties to even.
+        with a double; "float32" as XNNPACK does for int8, rounding their product with a float, ties to even,
+        and the bounds of a fused activation likewise.
 
     upstream_defects: what becomes of an operator whose options lead TensorFlow Lite to a result that nobody
         can have meant (`ptq.defects` lists all): "refuse" raises UnsupportedError, which names the way round;

@@ -20,7 +20,7 @@ from ptq.kernels.integer.output_stage import OutputStage
 from ptq.kernels.integer.parameters import Rescale
 from ptq.kernels.integer.product_rescale import WideRescale
 from ptq.kernels.integer.transpose_conv import transpose_conv_integer
-from ptq.numerics import LITERT_REFERENCE
+from ptq.numerics import LITERT_REFERENCE, XNNPACK
 
 KINDS = [(np.int8, 0), (np.uint8, 131), (np.int16, 0)]
 GEOMETRIES = [
@@ -211,6 +211,18 @@ def test_the_ignored_zero_point_can_be_reproduced():
 def test_fully_connected_honours_the_zero_point_of_weights_with_one_scale():
     # (0 - 3) * (1 - 4) * 2 = 18 -> 2.25 -> 2, less 1
     assert run(*small_layer("FULLY_CONNECTED", zero_points=(3, 4, -1))).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(("zero_point", "numerics", "bound"), [
+    (-30, LITERT_REFERENCE, 45), (-31, LITERT_REFERENCE, 44), (-30, XNNPACK, 44), (-31, XNNPACK, 44)
+])  # fmt: skip
+def test_xnnpack_rounds_bounds_of_activations_with_their_zero_point_to_even(zero_point, numerics, bound):
+    # 6 is 74.5 steps: 75 less 30 or 31, but 44.5 and 43.5 to the even 44
+    layer = small_layer(
+        "FULLY_CONNECTED", bias=30000, bias_scale=1, scales=(1, 1, 12 / 149), zero_points=(0, 0, zero_point),
+        fused_activation_function="RELU6",
+    )  # fmt: skip
+    assert np.all(run(*layer, numerics) == bound)
 
 
 def test_channels_that_do_not_fit_are_refused():

@@ -18,8 +18,9 @@ from integer_layers import (
     fully_connected,
     transpose_conv,
 )
-from litert import run_litert
+from litert import assert_same_bits, run_litert
 
+from ptq.interpreter import Interpreter
 from ptq.numerics import LITERT_REFERENCE, XNNPACK
 
 pytestmark = pytest.mark.peers
@@ -77,6 +78,23 @@ def run_xnnpack(graph, arrays):
 )
 def test_xnnpack_is_equal_on_int8(configure):
     compare(configure, 400, seed=6, run=run_xnnpack, numerics=XNNPACK)
+
+
+@pytest.mark.parametrize("operator", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+def test_xnnpack_s_bounds_of_activations_next_to_ties_are_equal(operator):
+    rng = np.random.default_rng(11)
+    for _ in range(200):
+        activation, bound = [("RELU6", 6), ("RELU_N1_TO_1", 1)][int(rng.integers(2))]
+        scale = np.float32(bound / (int(rng.integers(5, 90)) + 0.5))
+        scale = np.nextafter(scale, np.float32(rng.integers(2) * 9)) if rng.integers(2) else scale
+        zero_points = (0, 0, int(rng.integers(-60, 40)))
+        options = {"depth_multiplier": 1} if operator == "DEPTHWISE_CONV_2D" else {}  # else XNNPACK refuses
+        graph, x = integer_layers.small_layer(
+            operator, bias=int(rng.choice([-30000, 30000])), bias_scale=1, scales=(1, 1, scale), axis=0,
+            zero_points=zero_points, fused_activation_function=activation, **options,
+        )  # fmt: skip
+        found = Interpreter(graph=graph, numerics=XNNPACK).run([x])[0]
+        assert_same_bits(found, run_xnnpack(graph, [x])[0], (operator, scale, zero_points))
 
 
 CONVOLUTIONS = ["CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV"]

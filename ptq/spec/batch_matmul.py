@@ -59,9 +59,7 @@ def batch_matmul_hybrid(rules: Rules, question: Question, _: int, index: Index) 
     number, reals = _row(rules, question, index)
     # quantize input
     symmetric = not question.options["asymmetric_quantize_inputs"]
-    row = question.once(
-        ("row", number), lambda: rules.quantize_row(reals, symmetric, number, lhs.values)
-    )
+    row = question.once(("row", number), lambda: rules.quantize_row(reals, symmetric, number, lhs.values))
     # accumulate
     column = [int(w) for w in _column(rules, question, index)]
     total = rules.accumulate(list(zip(column, row.values, strict=True)), what="w * q")

@@ -41,9 +41,7 @@ def integer_layer(
     bits = accumulator_bits(rules, question, input, bias)
     # subtract zero points
     terms = integer_terms(rules, pairs, input, weights)
-    factor = product_factor(
-        rules, question, input, weights, rules.channel_of(index, output.shape[-1]), bits
-    )
+    factor = product_factor(rules, question, input, weights, rules.channel_of(index, output.shape[-1]), bits)
     # accumulate
     accumulator = rules.accumulate(terms, bits)
     # add bias, rescale
@@ -51,7 +49,11 @@ def integer_layer(
     scaled = rules.rescale_with_bias(accumulator, own_bias, factor, bits)
     # clamp
     activation = question.options.get("fused_activation_function", "NONE")
-    return rules.finish(scaled, output.only_zero_point, rules.activation_bounds(activation, output))
+    if factor.kind == "float32":
+        bounds = rules.activation_bounds_in_float32(activation, output)
+    else:
+        bounds = rules.activation_bounds(activation, output)
+    return rules.finish(scaled, output.only_zero_point, bounds)
 
 
 def integer_terms(rules: Rules, pairs: Sequence[Pair], input: Operand, weights: Operand) -> list[Term]:

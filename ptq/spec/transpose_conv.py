@@ -25,9 +25,7 @@ Source = tuple[int, int]
 """An input row and the row of the kernel by which it reaches an output."""
 
 
-def _sources(
-    rules: Rules, output: int, size: int, kernel: int, stride: int, before: int
-) -> list[Source]:
+def _sources(rules: Rules, output: int, size: int, kernel: int, stride: int, before: int) -> list[Source]:
     """All sources of one dimension, in the order of the input: the taps fall."""
     found = []
     for tap in reversed(range(kernel)):

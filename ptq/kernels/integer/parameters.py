@@ -19,7 +19,7 @@ from ptq.graph import Quantization, Tensor
 from ptq.kernels.call import Call
 from ptq.kernels.libm import logf
 from ptq.numerics import Numerics
-from ptq.quantizer import calculate_activation_range_quantized
+from ptq.quantizer import calculate_activation_range, calculate_activation_range_quantized
 
 Array = npt.NDArray[Any]
 
@@ -63,6 +63,21 @@ def activation_bounds(call: Call) -> tuple[int, int]:
     dtype = output.dtype if output.dtype is not None else np.dtype(np.int8)
     activation = call.options.get("fused_activation_function", "NONE")
     return calculate_activation_range_quantized(activation, output_quantization(call), dtype)
+
+
+def float32_activation_bounds(call: Call) -> tuple[int, int]:
+    """The same as XNNPACK computes them: float32(bound / scale) + zero_point in float32, ties to even.
+
+    Source: XNNPACK, `src/xnnpack/quantization.h`, xnn_qs8_quantize.
+    """
+    output = call.output_tensors[0]
+    limits = np.iinfo(output.dtype if output.dtype is not None else np.int8)
+    reals = calculate_activation_range(call.options.get("fused_activation_function", "NONE"))
+    scale, zero_point = one_scale(output_quantization(call))
+    with np.errstate(over="ignore"):
+        bounds = np.rint(np.array(reals, np.float32) / scale + np.float32(zero_point))
+    lowest, highest = np.clip(bounds, limits.min, limits.max).tolist()
+    return int(lowest), int(highest)
 
 
 def one_scale(quantization: Quantization) -> tuple[np.float32, int]:

@@ -19,7 +19,7 @@ from ptq.errors import GraphError, QuantizationError, UnsupportedError
 from ptq.graph import Quantization, Tensor
 from ptq.kernels.call import Call
 from ptq.kernels.integer.output_stage import OutputStage
-from ptq.kernels.integer.parameters import activation_bounds
+from ptq.kernels.integer.parameters import activation_bounds, float32_activation_bounds
 from ptq.kernels.integer.product_rescale import DoubleRescale, Float32Rescale, Scales, fixed_point_rescale
 
 Array = npt.NDArray[Any]
@@ -225,7 +225,9 @@ def _output_stage(
             )
         values = bias.reshape(-1).astype(np.int64)
     zero_point, dtype = _zero_point(call, output), np.dtype(output.dtype)
-    return OutputStage(values, rescale, zero_point, activation_bounds(call), dtype, sums)
+    single = isinstance(rescale, Float32Rescale)
+    bounds = float32_activation_bounds(call) if single else activation_bounds(call)
+    return OutputStage(values, rescale, zero_point, bounds, dtype, sums)
 
 
 def _tensor(call: Call, position: int, quantized: bool = True) -> Tensor:

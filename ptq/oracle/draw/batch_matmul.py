@@ -104,7 +104,6 @@ def hybrid_boundary() -> Iterable[Problem]:
         )  # fmt: skip
 
 
-
 def hybrid_random(rng: Random) -> Problem:
     """Batches of one dimension, as the runtime mixes up the rows of more; a constant rhs if asymmetric."""
     asymmetric, adjoint = bool(rng.integers(2)), _adjoint(rng)
@@ -124,7 +123,6 @@ def float_boundary() -> Iterable[Problem]:
     for lhs, rhs, adjoint, purpose in batches():
         operands = [Given(ramp(s, n, 23).astype(np.float32) / 4) for s, n in ((lhs, 7), (rhs, 5))]
         yield Problem(OPERATOR, operands, [Wanted()], _options(adjoint), purpose=purpose)
-
 
 
 def float_random(rng: Random) -> Problem:

@@ -53,7 +53,7 @@ def integer_random(rng: Random) -> Problem:
     """int8, uint8, or int16 with either type of bias; groups."""
     dtype = pick(rng, (np.int8, np.int8, np.uint8, np.int16))
     bias_type, options = layers.bias_type(rng, dtype)
-    image, filter, window = _shapes(rng, groups=dtype is not np.uint8)
+    image, filter, window = _shapes(rng)
     terms = int(np.prod(filter[1:]))
     layer = layers.integer_layer(rng, dtype, image, filter, 0, terms, bias_type)
     version = 8 if options else VERSIONS[np.dtype(dtype).name]
@@ -69,7 +69,6 @@ def hybrid_boundary() -> Iterable[Problem]:
         yield from row_problems(form)
     yield from (hybrid_problem(window, OPERATOR, 5) for window in windows())
     yield hybrid_problem(next(iter(convolution_windows(False))), OPERATOR, 2, several=False)
-
 
 
 def hybrid_random(rng: Random) -> Problem:
@@ -89,7 +88,6 @@ def float_boundary() -> Iterable[Problem]:
     """Orders, bounds and windows."""
     yield from real_problems(OPERATOR)
     yield from (float_problem(window, OPERATOR) for window in windows())
-
 
 
 def float_random(rng: Random) -> Problem:

@@ -67,7 +67,6 @@ def hybrid_boundary() -> Iterable[Problem]:
     )  # fmt: skip
 
 
-
 def hybrid_random(rng: Random) -> Problem:
     """One scale or several, symmetric or asymmetric rows."""
     several, asymmetric = bool(rng.integers(2)), bool(rng.integers(2))
@@ -86,7 +85,6 @@ def hybrid_random(rng: Random) -> Problem:
 def float_boundary() -> Iterable[Problem]:
     """Orders and bounds."""
     return real_problems(OPERATOR, 6)
-
 
 
 def float_random(rng: Random) -> Problem:

@@ -64,7 +64,6 @@ def hybrid_boundary() -> Iterable[Problem]:
     yield from (hybrid_problem(window, OPERATOR, 6) for window in windows())
 
 
-
 def hybrid_random(rng: Random) -> Problem:
     """A scale for each output, as the runtime has no other form."""
     image, filter, window = _shapes(rng)
@@ -77,7 +76,6 @@ def float_boundary() -> Iterable[Problem]:
     """Orders, bounds and windows."""
     yield from real_problems(OPERATOR)
     yield from (float_problem(window, OPERATOR) for window in windows())
-
 
 
 def float_random(rng: Random) -> Problem:

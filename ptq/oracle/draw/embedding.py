@@ -25,7 +25,6 @@ def float_boundary() -> Iterable[Problem]:
         )  # fmt: skip
 
 
-
 def float_random(rng: Random) -> Problem:
     """A table of reals, or of integers without a scale."""
     dtype, shape = pick(rng, (np.float32, np.float32, np.uint8, np.int16, np.int32, np.int64)), _table(rng)
@@ -49,7 +48,6 @@ def hybrid_boundary() -> Iterable[Problem]:
         OPERATOR, [indices, Given(integers, one, CONSTANT)], [Wanted("INT8", one)], version=4,
         purpose="an int8 output gets the integers as they are",
     )  # fmt: skip
-
 
 
 def hybrid_random(rng: Random) -> Problem:

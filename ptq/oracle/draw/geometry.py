@@ -67,9 +67,7 @@ def convolution_windows(depthwise: bool) -> Iterator[Window]:
         (4, 2), (3, 3), stride=(2, 1),
     )  # fmt: skip
     yield window("vertical and horizontal strides differ", (5, 5), (2, 3), stride=(3, 2), padding="VALID")
-    yield window(
-        "dilations differ, and SAME padding depends on them", (5, 4), (2, 3), dilation=(3, 1)
-    )
+    yield window("dilations differ, and SAME padding depends on them", (5, 4), (2, 3), dilation=(3, 1))
     yield window("SAME padding with strides beyond the kernel is none", (5, 4), (2, 1), stride=(3, 2))
 
 

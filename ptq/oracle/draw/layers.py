@@ -134,9 +134,7 @@ def activations(rng: Random, shape: Shape) -> Array:
     return x * np.float32(2.0) ** np.float32(rng.integers(-20, 20))
 
 
-def hybrid_weights(
-    rng: Random, shape: Shape, axis: int, per_channel: bool, lowest: int = -127
-) -> Given:
+def hybrid_weights(rng: Random, shape: Shape, axis: int, per_channel: bool, lowest: int = -127) -> Given:
     """int8 weights with one scale, or one for each index along the axis."""
     weights = rng.integers(lowest, 128, tuple(shape)).astype(np.int8)
     if rng.random() < 0.2:

@@ -166,7 +166,7 @@ def _activation(kind: Kind, name: str) -> Problem:
     scale = float(np.float32(12 / 149))
     return kind.problem(
         f"{name} clamps at the integers that mean its bounds, by the output's scale and zero point"
-        + ("; 6 is 74.5 steps, rounded to 75" if name == "RELU6" else ""),
+        + ("; 6 is 74.5 steps, rounded to 75 (XNNPACK: to 74)" if name == "RELU6" else ""),
         column(-127, -40, -1, 0, 1, 40, 127), column(1), scales=(scale, 1.0, scale), zero_points=(0, 0, -30),
         fused_activation_function=name,
     )  # fmt: skip

@@ -87,7 +87,6 @@ def hybrid_boundary() -> Iterable[Problem]:
     yield from (_with_shape(hybrid_problem(window, OPERATOR, 3), size) for window, size in windows())
 
 
-
 def hybrid_random(rng: Random) -> Problem:
     """One scale or one for each output. (Float sums, but all numerics add in the same order.)"""
     shape, image, filter, window = _shapes(rng)
@@ -109,7 +108,6 @@ def float_boundary() -> Iterable[Problem]:
         purpose="what reaches an output is added in the order of the input, not in that of the kernel",
         order_free=False,
     )  # fmt: skip
-
 
 
 def float_random(rng: Random) -> Problem:

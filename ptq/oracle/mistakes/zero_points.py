@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ptq.fixed_point import wrap_spec
 from ptq.oracle.mistakes.core import Mistake
@@ -105,6 +106,10 @@ class ActivationAtZero(Mistake):
     def quantized_bound(self, real: float, output: Operand) -> int:
         """round(real / scale)."""
         return super().quantized_bound(real, output) - output.only_zero_point
+
+    def float32_bound(self, real: float, output: Operand) -> int:
+        """round(real / scale)."""
+        return super().float32_bound(real, replace(output, zero_point=[0]))
 
 
 MISTAKES = (

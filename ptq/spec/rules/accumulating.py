@@ -89,6 +89,23 @@ class Accumulating(Rescaling, Bounds):
             highest = min(highest, self.quantized_bound(high, output))
         return lowest, highest
 
+    def activation_bounds_in_float32(self, activation: str, output: Operand) -> tuple[int, int]:
+        """The same as XNNPACK computes them: float32(bound / scale) + zero_point in float32, ties to even.
+
+        Source: XNNPACK, `src/xnnpack/quantization.h`, xnn_qs8_quantize.
+        """
+        lowest, highest = self.type_limits(output)
+        low, high = (
+            None if real is None else min(max(self.float32_bound(real, output), lowest), highest)
+            for real in self.fused_bounds(activation)
+        )
+        return lowest if low is None else low, highest if high is None else high
+
+    def float32_bound(self, real: float, output: Operand) -> int:
+        """The integer that stands for a real bound, by way of float32 alone."""
+        bound = f32(f32(real / output.only_scale) + output.only_zero_point)
+        return self.round_half_even(min(max(bound, -(2.0**31)), 2.0**31))
+
     def type_limits(self, output: Operand) -> tuple[int, int]:
         """The smallest and the largest integer of the output's type: all of them are used."""
         return output.limits

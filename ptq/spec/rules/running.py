@@ -149,7 +149,8 @@ class RunningQuantizer(Rescaling):
 
     def row_factor(self, row_scale: float, weights_scale: float) -> float:
         """The product of both scales in float32."""
-        return f32(row_scale * weights_scale)
+        factor = f32(row_scale * weights_scale)
+        return self.write("rescale", "row_factor", factor, "{} * {}", row_scale, weights_scale, detail=True)
 
     def scale_at_once(self, accumulator: float, row_scale: float, weights_scale: float) -> float:
         """accumulator * (row_scale * weights_scale), each product in float32."""
