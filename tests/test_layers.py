@@ -18,13 +18,14 @@ LAYERS = """
     spec.rules.recurrent spec.rules.gates
     spec.rules.functions spec.rules.broadcasting spec.rules.plain spec.rules.converting
     spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
-    spec.rules.moving spec.rules.striding
+    spec.rules.moving spec.rules.striding spec.rules.common_scale spec.rules.pointwise
     spec.rules
     spec.registry spec.lstm_layer spec.lstm spec.window spec.products spec.dense spec.conv
     spec.depthwise spec.transpose_conv spec.batch_matmul spec.embedding
     spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
     spec.integer_tables
     spec.operands spec.unary spec.activation spec.elementwise spec.logic spec.pool spec.reduce spec.resize spec.convert
+    spec.integer_elementwise spec.integer_activation
     spec.movement spec.slicing spec.filling
     spec spec.model
     shapes.common shapes.layers shapes.elementwise shapes.movement shapes.slicing shapes.recurrent shapes
@@ -70,7 +71,7 @@ LAYERS = """
     oracle.mistakes.lstm oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
     oracle.mistakes.converting
     oracle.mistakes.averages oracle.mistakes.resizing oracle.mistakes.softmax oracle.mistakes.tables
-    oracle.mistakes.moving oracle.mistakes.striding
+    oracle.mistakes.moving oracle.mistakes.striding oracle.mistakes.pointwise
     oracle.mistakes oracle.alternatives
     oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows
     oracle.draw.reals oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
@@ -80,9 +81,11 @@ LAYERS = """
     oracle.draw.resize oracle.draw.convert
     oracle.draw.integer_pool oracle.draw.integer_reduce oracle.draw.integer_resize oracle.draw.integer_roots
     oracle.draw.integer_softmax oracle.draw.integer_tables
+    oracle.draw.quantized oracle.draw.integer_elementwise oracle.draw.integer_compare
+    oracle.draw.integer_activation
     oracle.draw.moved oracle.draw.movement oracle.draw.slicing oracle.draw.filling
     oracle.draw
-    oracle.case oracle.micro oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
+    oracle.case oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
     lessons.exercise lessons

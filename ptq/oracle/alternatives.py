@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ptq.errors import PtqError
+from ptq.graph import Array
 from ptq.numerics import Numerics
 from ptq.oracle.mistakes import MISTAKES
 from ptq.oracle.mistakes.core import Mistake
+from ptq.oracle.problem import Problem
 from ptq.spec import answer
 from ptq.spec.question import Question
 from ptq.spec.rules import Rules
@@ -34,10 +37,17 @@ def rules_of(question: Question, numerics: Numerics) -> set[str]:
     return watched.asked
 
 
-def applicable(question: Question, numerics: Numerics) -> list[type[Mistake]]:
-    """The mistakes in rules by which a question is answered."""
-    asked = rules_of(question, numerics)
+def applicable(asked: set[str]) -> list[type[Mistake]]:
+    """The mistakes in rules that are asked for."""
     return [mistake for mistake in MISTAKES.values() if asked.intersection(overridden(mistake))]
+
+
+def answers_by(problem: Problem, rules: Rules) -> list[Array] | None:
+    """What these rules answer; None where they lead to no number at all, as a mistake may."""
+    try:
+        return problem.answer(rules)
+    except (PtqError, ArithmeticError, ValueError, IndexError, TypeError, KeyError):
+        return None
 
 
 def overridden(mistake: type[Mistake]) -> set[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ptq.errors import InputError, UnsupportedError
+from ptq.errors import InputError, QuantizationError, UnsupportedError
 from ptq.graph import DTYPES, Array
 from ptq.numerics import PRESETS, Numerics
-from ptq.oracle.alternatives import applicable
+from ptq.oracle.alternatives import answers_by, applicable, rules_of
 from ptq.oracle.problem import Problem
 from ptq.oracle.same import same_bits
 from ptq.oracle.traces import evaluate
@@ -66,13 +66,14 @@ class Case:
 def solve(id: str, kind: str, problem: Problem, presets: Sequence[Numerics] = ()) -> Case:
     """The case of a problem: each preset's answer by the specification, and what it catches.
 
-    Presets that ptq's kernels refuse, as the library that they follow has no such kernel, are left out.
+    Presets that ptq's kernels refuse, as the library that they follow has no such kernel or no such scale, are
+    left out.
     """
     answers: list[Answer] = []
     for preset in presets or PRESETS.values():
         try:
             problem.run(preset)
-        except UnsupportedError:
+        except (UnsupportedError, QuantizationError):
             continue
         answers = _with(answers, _answer(problem, preset), exact=is_exact(problem, preset))
     return Case(id, kind, problem, [_catching(problem, answer) for answer in answers])
@@ -108,17 +109,23 @@ def _with(answers: list[Answer], new: Answer, exact: bool) -> list[Answer]:
 
 
 def _catching(problem: Problem, answer: Answer) -> Answer:
-    """The answer with the mistakes that would change it."""
-    numerics = PRESETS[(*answer.numerics, *answer.near)[0]]
+    """The answer with the mistakes that would change it, by the rules of any of its presets."""
     question = problem.question()
-    titles = [
-        mistake.title
-        for mistake in applicable(question, numerics)
-        if not all(map(same_bits, problem.answer(mistake(numerics)), answer.outputs))
-    ]
-    return Answer(
-        answer.numerics, answer.outputs, answer.traces, answer.near, tuple(titles), answer.confirmed_by
-    )
+    titles: dict[str, None] = {}
+    seen: list[set[str]] = []
+    for numerics in (PRESETS[name] for name in (*answer.numerics, *answer.near)):
+        asked = rules_of(question, numerics)
+        if asked in seen:  # the same rules: the same mistakes
+            continue
+        seen.append(asked)
+        for mistake in applicable(asked):
+            if not _unchanged(answers_by(problem, mistake(numerics)), answer):
+                titles[mistake.title] = None
+    return replace(answer, catches=tuple(titles))
+
+
+def _unchanged(found: Sequence[Array] | None, answer: Answer) -> bool:
+    return found is not None and all(map(same_bits, found, answer.outputs))
 
 
 def by_suite(cases: Sequence[Case]) -> Iterator[tuple[tuple[str, str], list[Case]]]:

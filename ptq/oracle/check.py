@@ -123,7 +123,9 @@ def compare(results: Mapping[str, Sequence[Array]], chosen: Sequence[Case], nume
         if difference is not None:
             differences.append(difference)
     comparable = [d.case.id for d in differences if d.index is not None]
-    causes = likely_causes(computed, results, comparable, numerics) if comparable else []
+    shapeless = {d.case.id for d in differences if d.index is None}
+    fitting = [case for case in computed if case.id not in shapeless]
+    causes = likely_causes(fitting, results, comparable, numerics) if comparable else []
     return Report(numerics, computed, differences, causes, len(chosen) - len(computed))
 
 

@@ -14,10 +14,9 @@ import numpy as np
 
 from ptq.format import dumps
 from ptq.graph import Array, Graph
-from ptq.oracle.micro import beyond_micro
 from ptq.oracle.problem import CONSTANT, STATE, Problem
 from ptq.oracle.same import same_bits
-from ptq.oracle.unfit import MICRO, refuse_unfit
+from ptq.oracle.unfit import beyond_litert, beyond_micro
 
 ARENA = 1 << 24
 """Bytes for the tensors of a model in tflite-micro."""
@@ -51,7 +50,8 @@ class Runtime:
 
 def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
     def run(problem: Problem) -> list[Array]:
-        refuse_unfit(problem, resolver)
+        if reason := beyond_litert(problem, resolver):
+            raise RuntimeError(f"LiteRT: {reason}")
         litert = import_module("ai_edge_litert.interpreter")
         graph = problem.graph(checked=False)
         resolved = litert.OpResolverType[resolver]
@@ -66,7 +66,6 @@ def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
 
 
 def _micro(problem: Problem) -> list[Array]:
-    refuse_unfit(problem, MICRO)
     if any(given is not None and given.kind == STATE and given.array.any() for given in problem.operands):
         raise RuntimeError("tflite-micro cannot be given a state")
     if reason := beyond_micro(problem):

@@ -8,10 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from ptq.errors import PtqError
 from ptq.graph import Array
 from ptq.numerics import PRESETS, Numerics
-from ptq.oracle.alternatives import applicable
+from ptq.oracle.alternatives import answers_by, applicable, rules_of
 from ptq.oracle.case import Case
 from ptq.oracle.mistakes.core import Mistake
 from ptq.oracle.same import differing, same_bits
@@ -88,7 +87,9 @@ def _candidates(damaged: Sequence[Case], expected: Numerics) -> Iterator[Candida
     for preset in PRESETS.values():
         if preset is not expected:
             yield Candidate(f"the rules of {preset.name}", f"computes as {preset.name} does", Rules, preset)
-    mistakes = {m.title: m for case in damaged for m in applicable(case.problem.question(), expected)}
+    mistakes = {
+        m.title: m for case in damaged for m in applicable(rules_of(case.problem.question(), expected))
+    }
     for title, mistake in mistakes.items():
         yield Candidate(title, _sentence(mistake), mistake, expected)
 
@@ -96,7 +97,7 @@ def _candidates(damaged: Sequence[Case], expected: Numerics) -> Iterator[Candida
 def _pairs(damaged: Sequence[Case], expected: Numerics, found: Results) -> Iterator[Candidate]:
     """Two mistakes at once, those first that alone come near the result of the first wrong case."""
     case = damaged[0]
-    mistakes = applicable(case.problem.question(), expected)
+    mistakes = applicable(rules_of(case.problem.question(), expected))
     right = case.answer(expected.name).outputs
     distances = {m.title: _distance(case, m(expected), found[case.id], right) for m in mistakes}
     near = sorted(mistakes, key=lambda mistake: distances[mistake.title])
@@ -112,7 +113,7 @@ def _pairs(damaged: Sequence[Case], expected: Numerics, found: Results) -> Itera
 
 def _distance(case: Case, rules: Rules, found: Sequence[Array], right: Sequence[Array]) -> float:
     """The share of elements that these rules leave unexplained; 1 where they change nothing."""
-    answers = _answers(case, rules)
+    answers = answers_by(case.problem, rules)
     if answers is None or all(map(same_bits, answers, right)):
         return 1.0
     total = sum(a.size for a in answers)
@@ -135,16 +136,8 @@ def _weighed(
 
 
 def _explains(candidate: Candidate, case: Case, found: Results) -> bool:
-    answers = _answers(case, candidate.rules(candidate.numerics))
+    answers = answers_by(case.problem, candidate.rules(candidate.numerics))
     return answers is not None and all(map(same_bits, found[case.id], answers))
-
-
-def _answers(case: Case, rules: Rules) -> list[Array] | None:
-    """What these rules answer; None where they lead to no number at all, as a mistake may."""
-    try:
-        return case.problem.answer(rules)
-    except (PtqError, ArithmeticError, ValueError, IndexError, TypeError, KeyError):
-        return None
 
 
 def _rearranged(damaged: Sequence[Case], found: Results, numerics: str) -> Cause | None:

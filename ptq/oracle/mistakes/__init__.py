@@ -10,6 +10,7 @@ from ptq.oracle.mistakes import (
     lstm,
     moving,
     plain,
+    pointwise,
     resizing,
     rounding,
     running,
@@ -30,7 +31,7 @@ MISTAKES: dict[str, type[Mistake]] = {
         *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES,
         *converting.MISTAKES,
         *functions.MISTAKES,
-        *plain.MISTAKES,
+        *plain.MISTAKES, *pointwise.MISTAKES,
         *moving.MISTAKES, *striding.MISTAKES,
         *averages.MISTAKES, *resizing.MISTAKES, *softmax.MISTAKES, *tables.MISTAKES,
     )

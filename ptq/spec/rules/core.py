@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ptq.numerics import LITERT_REFERENCE, Numerics
@@ -37,3 +38,16 @@ class Written:
             yield
         finally:
             self.sheet = sheet
+
+    @contextmanager
+    def inner(self, step: str = "") -> Iterator[None]:
+        """Write down as inner steps what is done meanwhile: for a rule that takes part in a larger one.
+
+        step: of which step they are; by default each of its own.
+        """
+        start = 0 if self.sheet is None else len(self.sheet.lines)
+        yield
+        if self.sheet is not None:
+            self.sheet.lines[start:] = [
+                replace(line, step=step or line.step, detail=True) for line in self.sheet.lines[start:]
+            ]
