@@ -28,6 +28,8 @@ def beyond_micro(problem: Problem) -> str | None:
         return "an empty tensor found, which it takes for one of unknown size"
     if operator == "DIV" and _plain(first, "int32") and (given[1].array == -1).any():
         return "DIV of the smallest int32 by -1 ends the process"
+    if operator == "SVDF" and problem.operands[3] is None:
+        return "SVDF ends the process without a bias"
     if operator == "PRELU" and rank > 4:
         return "PRELU on more than 4 dimensions ends the process"
     if operator == "ADD" and _plain(first, "int32") and _activation(problem):

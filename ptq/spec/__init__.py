@@ -33,7 +33,9 @@ from ptq.spec import (
     pool,
     reduce,
     resize,
+    rnn,
     slicing,
+    svdf,
     transpose_conv,
     unary,
 )
@@ -47,12 +49,12 @@ ELEMENTS: dict[str, dict[str, Element]] = {
     "float": {
         **dense.FLOAT, **conv.FLOAT, **depthwise.FLOAT, **transpose_conv.FLOAT, **batch_matmul.FLOAT,
         **embedding.FLOAT, **pool.FLOAT, **activation.FLOAT, **unary.FLOAT, **elementwise.FLOAT,
-        **lstm.FLOAT, **logic.FLOAT, **reduce.FLOAT, **resize.FLOAT, **convert.FLOAT,
+        **lstm.FLOAT, **rnn.FLOAT, **svdf.FLOAT, **logic.FLOAT, **reduce.FLOAT, **resize.FLOAT, **convert.FLOAT,
         **movement.FLOAT, **slicing.FLOAT, **filling.FLOAT,
     },
     "hybrid": {
         **dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID, **transpose_conv.HYBRID, **batch_matmul.HYBRID,
-        **embedding.HYBRID, **lstm.HYBRID,
+        **embedding.HYBRID, **lstm.HYBRID, **rnn.HYBRID, **svdf.HYBRID,
     },
     "integer": {
         **dense.INTEGER, **conv.INTEGER, **depthwise.INTEGER, **transpose_conv.INTEGER, **batch_matmul.INTEGER,

@@ -19,12 +19,12 @@ from typing import TypeVar
 
 from ptq.spec.eigen import outside_packets
 from ptq.spec.lstm_layer import Four, LstmLayer, given, one_direction, single_layer
-from ptq.spec.numbers import Index, Number, f32
-from ptq.spec.question import Operand, Question
+from ptq.spec.numbers import Index, Number
+from ptq.spec.question import Question
+from ptq.spec.recurrent import Activations, add_product
 from ptq.spec.registry import Element
 from ptq.spec.rules import Rules
 from ptq.spec.rules.gates import CANDIDATE, FORGET, INPUT, OUTPUT
-from ptq.spec.rules.running import Row
 
 Value = TypeVar("Value")
 Rows = dict[int, Sequence[float]]
@@ -37,15 +37,6 @@ class State:
 
     h: Sequence[float]
     c: Sequence[float]
-
-
-@dataclass(frozen=True)
-class Activations:
-    """A row that meets weights. quantized: None in float layers. skipped: whether its product is left out."""
-
-    values: Sequence[float]
-    quantized: Row | None
-    skipped: bool
 
 
 @dataclass(frozen=True)
@@ -131,27 +122,6 @@ class Run:
 
     # --- gates ------------------------------------------------------------------------------------
 
-    def add_product(self, total: float, met: Activations, weights: Operand, scale: float, n: int) -> float:
-        """total + row n of the weights times the activations."""
-        rules, inner = self.rules, weights.shape[1]
-        row = weights.values[n * inner : (n + 1) * inner]
-        nothing = "0: all activations are zero"
-        if met.quantized is None:
-            if met.skipped:
-                return rules.write("accumulate", "accumulator", total, f"{{}} + {nothing}", total)
-            return rules.add_in_lanes(total, list(zip(row, met.values, strict=True)))
-        if met.skipped:
-            rules.write("accumulate", "accumulator", 0, nothing)
-            rules.write("accumulate", "without_zero_point", 0, nothing)
-            rules.write("rescale", "rescaled", 0.0, nothing)
-            return total
-        # accumulate
-        integers = [int(w) for w in row]
-        accumulator = rules.accumulate(list(zip(integers, met.quantized.values, strict=True)), what="w * q")
-        accumulator = rules.subtract_row_sum(accumulator, met.quantized.zero_point, integers)
-        # rescale
-        return rules.add_to_gate(total, rules.scale_at_once(f32(accumulator), met.quantized.scale, scale))
-
     def sum(self, gate: str, moment: Moment, n: int) -> float:
         """The sum of a gate of cell n before normalisation: bias, W x, auxiliary, R h, peephole."""
         return self.remembered(("sum", gate, moment.step, moment.row, n), lambda: self._sum(gate, moment, n))
@@ -163,7 +133,7 @@ class Run:
         for met, weights in moment.products:
             scales = [w.scale[0] if w is not None and layer.hybrid else 0.0 for w in weights]
             scale = rules.gate_scale(scales, place) if layer.hybrid else 1.0
-            total = self.add_product(total, met, given(weights[place]), scale, n)
+            total = add_product(rules, total, met, given(weights[place]), scale, n)
         if gate != CANDIDATE and layer.peephole[-1] is not None:
             total = rules.add_peephole(total, self.peephole(gate, n), self.seen_cell(gate, moment, n))
         return rules.write("accumulate", f"{named(gate)}_sum", total, "{} + the products above", start)
@@ -275,7 +245,8 @@ class Run:
             }
         met = self.activations("hidden", moment.step, moment.row, rows)
         start = 0.0 if layer.projection_bias is None else layer.projection_bias.values[n]
-        return self.add_product(start, met, projection, projection.scale[0] if layer.hybrid else 1.0, n)
+        scale = projection.scale[0] if layer.hybrid else 1.0
+        return add_product(self.rules, start, met, projection, scale, n)
 
     def list_cells(self, moment: Moment) -> None:
         """Write the gates, states and outputs of all cells."""

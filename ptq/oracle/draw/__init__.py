@@ -27,6 +27,7 @@ from ptq.oracle.draw import (
     pool,
     reduce,
     resize,
+    rnn,
     slicing,
     transpose_conv,
 )
@@ -40,7 +41,7 @@ DRAWS: dict[tuple[str, str], Draw] = {
     },
     **{
         (name, kind): draw
-        for family in (dense, conv, depthwise, transpose_conv, batch_matmul, embedding, lstm)
+        for family in (dense, conv, depthwise, transpose_conv, batch_matmul, embedding, lstm, rnn)
         for kind, draws in (("float", family.FLOAT), ("hybrid", family.HYBRID))
         for name, draw in draws.items()
     },

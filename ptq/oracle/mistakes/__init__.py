@@ -11,6 +11,7 @@ from ptq.oracle.mistakes import (
     moving,
     plain,
     pointwise,
+    recurrent,
     resizing,
     rounding,
     running,
@@ -28,7 +29,7 @@ MISTAKES: dict[str, type[Mistake]] = {
     mistake.title: mistake
     for mistake in (
         *rounding.MISTAKES, *zero_points.MISTAKES, *accumulators.MISTAKES, *scales.MISTAKES, *running.MISTAKES,
-        *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES,
+        *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES, *recurrent.MISTAKES,
         *converting.MISTAKES,
         *functions.MISTAKES,
         *plain.MISTAKES, *pointwise.MISTAKES,

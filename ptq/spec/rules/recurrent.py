@@ -20,6 +20,22 @@ class Recurrent(RunningQuantizer, RealNumbers):
         """Whether a product is skipped: where all rows that are computed together are zero."""
         return not any(map(any, group))
 
+    def carried_state(self, states: Sequence[Sequence[float]], step: int) -> Sequence[float]:
+        """Of the states before each step the one that a step reads: what the step before it left."""
+        return states[step]
+
+    def shift_memory(self, memory: list[float], newest: float) -> list[float]:
+        """What a filter of SVDF remembers after a step: all but the oldest value, then the newest."""
+        return [*memory[1:], newest]
+
+    def filter_of_unit(self, unit: int, r: int, rank: int, filters: int) -> int:
+        """The r-th filter of a unit of SVDF: those of one unit lie side by side."""
+        return unit * rank + r
+
+    def time_weight(self, q: float, scale: Sequence[float]) -> float:
+        """A time weight of SVDF: int8 ones are turned into floats, as the state is not quantized."""
+        return f32(q * scale[0]) if len(scale) else q
+
     def add_in_lanes(self, total: float, terms: Sequence[Term]) -> float:
         """total + sum a * b: what fills whole registers is summed in lanes, each product left is added. (Q30)
 
