@@ -19,8 +19,10 @@ LAYERS = """
     spec.rules.functions spec.rules.broadcasting spec.rules.plain spec.rules.converting
     spec.rules.exponentials spec.rules.lookup spec.rules.reducing spec.rules.resizing
     spec.rules.moving spec.rules.striding spec.rules.common_scale spec.rules.pointwise
+    spec.rules.integer_gates
     spec.rules
     spec.registry spec.recurrent spec.lstm_layer spec.lstm spec.rnn spec.svdf
+    spec.integer_lstm
     spec.window spec.products spec.dense spec.conv
     spec.depthwise spec.transpose_conv spec.batch_matmul spec.embedding
     spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
@@ -69,7 +71,8 @@ LAYERS = """
     oracle.same oracle.problem oracle.traces oracle.model
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
-    oracle.mistakes.lstm oracle.mistakes.recurrent oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
+    oracle.mistakes.lstm oracle.mistakes.recurrent oracle.mistakes.integer_lstm
+    oracle.mistakes.rounding oracle.mistakes.functions oracle.mistakes.plain
     oracle.mistakes.converting
     oracle.mistakes.averages oracle.mistakes.resizing oracle.mistakes.softmax oracle.mistakes.tables
     oracle.mistakes.moving oracle.mistakes.striding oracle.mistakes.pointwise
@@ -77,7 +80,7 @@ LAYERS = """
     oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows
     oracle.draw.reals oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
     oracle.draw.batch_matmul oracle.draw.embedding
-    oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.rnn oracle.draw.dense oracle.draw.plain
+    oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.rnn oracle.draw.integer_lstm oracle.draw.dense oracle.draw.plain
     oracle.draw.functions oracle.draw.elementwise oracle.draw.logic oracle.draw.reduce oracle.draw.pool
     oracle.draw.resize oracle.draw.convert
     oracle.draw.integer_pool oracle.draw.integer_reduce oracle.draw.integer_resize oracle.draw.integer_roots

@@ -21,6 +21,7 @@ from ptq.spec import (
     filling,
     integer_activation,
     integer_elementwise,
+    integer_lstm,
     integer_pool,
     integer_reduce,
     integer_resize,
@@ -58,7 +59,7 @@ ELEMENTS: dict[str, dict[str, Element]] = {
     },
     "integer": {
         **dense.INTEGER, **conv.INTEGER, **depthwise.INTEGER, **transpose_conv.INTEGER, **batch_matmul.INTEGER,
-        **integer_elementwise.INTEGER, **integer_activation.INTEGER,
+        **integer_elementwise.INTEGER, **integer_activation.INTEGER, **integer_lstm.INTEGER,
         **integer_pool.INTEGER, **integer_reduce.INTEGER, **integer_resize.INTEGER, **integer_roots.INTEGER,
         **integer_softmax.INTEGER, **integer_tables.INTEGER,
     },

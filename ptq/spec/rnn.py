@@ -85,8 +85,7 @@ class Run:
         while len(states) <= step:
             with self.rules.quietly():
                 states.append([self.output(len(states) - 1, row, unit) for unit in range(units)])
-        carried: Sequence[float] = self.rules.carried_state(states, step)
-        return carried
+        return self.rules.carried_state(states, step)
 
     def output(self, step: int, row: int, unit: int) -> float:
         """The output of one unit in one step."""

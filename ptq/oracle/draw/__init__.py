@@ -15,6 +15,7 @@ from ptq.oracle.draw import (
     integer_activation,
     integer_compare,
     integer_elementwise,
+    integer_lstm,
     integer_pool,
     integer_reduce,
     integer_resize,
@@ -47,6 +48,7 @@ DRAWS: dict[tuple[str, str], Draw] = {
     },
     **{(name, "integer"): draw for name, draw in integer_elementwise.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_compare.INTEGER.items()},
+    **{(name, "integer"): draw for name, draw in integer_lstm.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_activation.INTEGER.items()},
     **{
         (name, "integer"): draw

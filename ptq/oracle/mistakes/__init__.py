@@ -7,6 +7,7 @@ from ptq.oracle.mistakes import (
     averages,
     converting,
     functions,
+    integer_lstm,
     lstm,
     moving,
     plain,
@@ -29,7 +30,7 @@ MISTAKES: dict[str, type[Mistake]] = {
     mistake.title: mistake
     for mistake in (
         *rounding.MISTAKES, *zero_points.MISTAKES, *accumulators.MISTAKES, *scales.MISTAKES, *running.MISTAKES,
-        *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES, *recurrent.MISTAKES,
+        *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES, *recurrent.MISTAKES, *integer_lstm.MISTAKES,
         *converting.MISTAKES,
         *functions.MISTAKES,
         *plain.MISTAKES, *pointwise.MISTAKES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ptq.oracle.mistakes.core import Mistake
+from ptq.spec.rules.recurrent import State
 
 
 class StateNotCarried(Mistake):
@@ -12,7 +13,7 @@ class StateNotCarried(Mistake):
 
     title = "state not carried over"
 
-    def carried_state(self, states: Sequence[Sequence[float]], step: int) -> Sequence[float]:
+    def carried_state(self, states: Sequence[State], step: int) -> State:
         """The first."""
         return states[0]
 

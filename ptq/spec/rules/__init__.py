@@ -12,6 +12,7 @@ from ptq.spec.rules.converting import Converting
 from ptq.spec.rules.exponentials import Exponentials
 from ptq.spec.rules.functions import Functions
 from ptq.spec.rules.gates import Gates
+from ptq.spec.rules.integer_gates import IntegerGates
 from ptq.spec.rules.layout import Layout
 from ptq.spec.rules.lookup import LookupTables
 from ptq.spec.rules.moving import Moving
@@ -27,6 +28,7 @@ from ptq.spec.rules.striding import Striding
 class Rules(
     Converting,
     Exponentials,
+    IntegerGates,
     Pointwise,
     LookupTables,
     Reducing,

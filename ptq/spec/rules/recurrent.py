@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from ptq.spec.numbers import f32
 from ptq.spec.rules.accumulating import Term
 from ptq.spec.rules.real import RealNumbers
 from ptq.spec.rules.running import RunningQuantizer
+
+State = TypeVar("State")
 
 FLOAT_LANES = 4
 """The floats of a register of the vector code."""
@@ -20,7 +23,7 @@ class Recurrent(RunningQuantizer, RealNumbers):
         """Whether a product is skipped: where all rows that are computed together are zero."""
         return not any(map(any, group))
 
-    def carried_state(self, states: Sequence[Sequence[float]], step: int) -> Sequence[float]:
+    def carried_state(self, states: Sequence[State], step: int) -> State:
         """Of the states before each step the one that a step reads: what the step before it left."""
         return states[step]
 
