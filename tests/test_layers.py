@@ -68,7 +68,7 @@ LAYERS = """
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
-    oracle.same oracle.problem oracle.traces oracle.model
+    oracle.same oracle.apart oracle.problem oracle.traces oracle.model
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
     oracle.mistakes.lstm oracle.mistakes.recurrent oracle.mistakes.integer_lstm

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from zlib import crc32
 
 import numpy as np
 
 from ptq.errors import InputError
 from ptq.numerics import PRESETS, Numerics
-from ptq.oracle.case import Answer, Case, solve
+from ptq.oracle.apart import done_apart
+from ptq.oracle.case import Case, solve
 from ptq.oracle.confirm import RUNTIMES, Runtime, confirmed_by
 from ptq.oracle.draw import DRAWS
 from ptq.oracle.problem import Problem
@@ -61,14 +63,23 @@ def generate(
 
 
 def confirmed(case: Case, runtimes: Sequence[Runtime] = RUNTIMES) -> Case:
-    """The case with the runtimes that computed each answer."""
+    """The case with the runtimes that computed each answer; one that ends its process confirms nothing."""
     present = [runtime for runtime in runtimes if runtime.version is not None]
 
-    def with_names(answer: Answer) -> Answer:
-        names = [r.name for r in present if confirmed_by(r, case.problem, list(answer.outputs))]
-        return replace(answer, confirmed_by=tuple(names))
+    def agreeing(some: Sequence[Runtime]) -> list[list[str]]:
+        """For each answer the names of the runtimes that have it."""
+        return [
+            [r.name for r in some if confirmed_by(r, case.problem, list(answer.outputs))]
+            for answer in case.answers
+        ]
 
-    return replace(case, answers=[with_names(answer) for answer in case.answers])
+    names = done_apart(partial(agreeing, present))
+    if names is None:  # which of them was it?
+        alone = [done_apart(partial(agreeing, [runtime])) for runtime in present]
+        found = [names for names in alone if names is not None]
+        names = [[name for names in found for name in names[n]] for n in range(len(case.answers))]
+    answers = [replace(a, confirmed_by=tuple(n)) for a, n in zip(case.answers, names, strict=True)]
+    return replace(case, answers=answers)
 
 
 def compact(cases: Sequence[Case], at_least: int = 2) -> list[Case]:

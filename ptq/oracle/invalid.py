@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +15,12 @@ from ptq.format import dumps
 from ptq.format.files import write_file
 from ptq.graph import Quantization
 from ptq.numerics import LITERT_REFERENCE
+from ptq.oracle.apart import done_apart
 from ptq.oracle.confirm import RUNTIMES, Runtime
 from ptq.oracle.files import DATA, FORMAT, MANIFEST, VERSION, Blob, operand_entry, plain_options, wanted_entry
 from ptq.oracle.problem import CONSTANT, Given, Problem, Wanted, quantization
 
 FOLDER = "invalid"
-REFUSED, TIMEOUT = 3, 60
-"""The exit status that says so, and seconds."""
 
 
 @dataclass(frozen=True)
@@ -283,18 +280,13 @@ def _behaviours(problem: Problem) -> dict[str, str]:
 
 
 def behaviour(runtime: Runtime, problem: Problem) -> str:
-    """What a runtime does with a problem, tried in a process of its own, which it may end."""
+    """What a runtime does with a problem: "refuses", "computes" or "ends the process"."""
 
-    def attempt() -> None:
+    def attempt() -> str:
         try:
             runtime.run(problem)
         except (RuntimeError, ValueError):
-            os._exit(REFUSED)
-        os._exit(0)
+            return "refuses"
+        return "computes"
 
-    process = multiprocessing.get_context("fork").Process(target=attempt)
-    process.start()
-    process.join(TIMEOUT)
-    process.kill()
-    process.join()
-    return {0: "computes", REFUSED: "refuses"}.get(process.exitcode or 0, "ends the process")
+    return done_apart(attempt) or "ends the process"
