@@ -7,9 +7,9 @@ import pytest
 
 from ptq.numerics import LITERT_REFERENCE
 from ptq.oracle.confirm import RUNTIMES
-from ptq.oracle.files import DATA, MANIFEST
+from ptq.oracle.files import DATA, INVALID, MANIFEST
 from ptq.oracle.files import read_array as array_of
-from ptq.oracle.invalid import FOLDER, behaviour, cases, refusal, write_invalid
+from ptq.oracle.invalid import behaviour, cases, refusal, write_invalid
 from ptq.oracle.problem import Given, Problem, Wanted, quantization
 
 CASES = {case.id: case for case in cases()}
@@ -40,7 +40,7 @@ def test_each_is_one_step_away_from_what_runs():
 
 def test_the_manifest_has_the_operands_and_the_errors(tmp_path):
     folder = write_invalid(tmp_path)
-    assert folder.name == FOLDER
+    assert folder.name == INVALID
     manifest = json.loads((folder / MANIFEST).read_text())
     blob = (folder / DATA).read_bytes()
     assert [entry["id"] for entry in manifest["invalid"]] == list(CASES)

@@ -68,8 +68,15 @@ def test_they_are_what_the_specification_says_today(suite):
 
 UNCONFIRMED = {
     "ELU-float": "BUILTIN_REF has no ELU; LiteRT's optimized kernels confirm it",
+    "ELU-integer": "the same",
 }
 """Suites of which BUILTIN_REF computes nothing, and why."""
+
+DECLINED = {
+    "CONV_2D-float": "BUILTIN_REF refuses a CONV_2D without a bias",
+    "UNPACK-any": "BUILTIN_REF refuses to unpack INT64",
+}
+"""Suites of which it computes nearly everything."""
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=NAMES)
@@ -81,6 +88,8 @@ def test_answers_of_the_reference_are_confirmed_by_the_reference(suite):
     confirmed_ones = [answer for answer in answers if "LiteRT reference" in answer.confirmed_by]
     if "-".join(suite) in UNCONFIRMED:
         assert not confirmed_ones
+    elif "-".join(suite) in DECLINED:
+        assert 0 < len(answers) - len(confirmed_ones) <= 2
     else:
         assert len(confirmed_ones) == len(answers)
 

@@ -27,6 +27,9 @@ MANIFEST, DATA, DOCUMENT, INDEX = "manifest.json", "data.bin", "README.md", "ind
 ALIGNMENT = 8
 """Every array begins at a multiple of this, so that any language may read it in place."""
 
+INVALID = "invalid"
+"""The folder of what must be refused, whose manifest has no answers."""
+
 SHORT = 8
 """Float arrays of up to this many elements stand in the manifest as bit patterns, too."""
 
@@ -85,6 +88,11 @@ def write_vectors(directory: str | Path, cases: Sequence[Case], seed: int = 0) -
     return written
 
 
+def _manifests(top: Path) -> list[Path]:
+    """Those of all suites of a folder."""
+    return [path for path in sorted(top.glob(f"*/{MANIFEST}")) if path.parent.name != INVALID]
+
+
 def _runtimes(suite: Sequence[Case]) -> dict[str, str]:
     """The runtimes that confirm something in a suite, with their versions."""
     named = {name for case in suite for answer in case.answers for name in answer.confirmed_by}
@@ -94,7 +102,7 @@ def _runtimes(suite: Sequence[Case]) -> dict[str, str]:
 def write_index(top: Path) -> None:
     """The list of all suites of a folder, with the checksums of their manifests."""
     suites = []
-    for path in sorted(top.glob(f"*/{MANIFEST}")):
+    for path in _manifests(top):
         content = path.read_bytes()
         suites.append({
             "name": path.parent.name, "cases": len(json.loads(content)["cases"]),
@@ -143,9 +151,9 @@ def wanted_entry(wanted: Wanted) -> dict[str, Any]:
 
 
 def _scales(quantization: Quantization) -> dict[str, Any]:
-    """Scales as decimals, which give the float32 back, and as its bits."""
+    """Scales as exact decimals of the float32, and as its bits."""
     return {
-        "scale": [float(str(scale)) for scale in quantization.scale],
+        "scale": quantization.scale.astype(np.float64).tolist(),
         "scale_bits": [f"0x{bits:08x}" for bits in quantization.scale.astype("<f4").view("<u4")],
         "zero_point": quantization.zero_point.tolist(),
         "quantized_dimension": quantization.quantized_dimension,
@@ -175,7 +183,7 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def read_vectors(directory: str | Path) -> list[Case]:
     """All cases of a folder of vectors, or of one of its suites; FormatError for damaged files."""
     top = Path(directory)
-    manifests = [top / MANIFEST] if (top / MANIFEST).is_file() else sorted(top.glob(f"*/{MANIFEST}"))
+    manifests = [top / MANIFEST] if (top / MANIFEST).is_file() else _manifests(top)
     if not manifests:
         raise InputError(
             f"'{top}': no {MANIFEST} found, in it or one folder below; expected what `ptq vectors` writes"

@@ -17,10 +17,19 @@ from ptq.graph import Quantization
 from ptq.numerics import LITERT_REFERENCE
 from ptq.oracle.apart import done_apart
 from ptq.oracle.confirm import RUNTIMES, Runtime
-from ptq.oracle.files import DATA, FORMAT, MANIFEST, VERSION, Blob, operand_entry, plain_options, wanted_entry
+from ptq.oracle.files import (
+    DATA,
+    FORMAT,
+    INVALID,
+    MANIFEST,
+    VERSION,
+    Blob,
+    operand_entry,
+    plain_options,
+    wanted_entry,
+)
 from ptq.oracle.problem import CONSTANT, Given, Problem, Wanted, quantization
 
-FOLDER = "invalid"
 
 
 @dataclass(frozen=True)
@@ -250,7 +259,7 @@ def write_invalid(directory: str | Path, confirm: bool = False) -> Path:
 
     confirm: also say of each runtime whether it refuses the model, computes something, or ends the process.
     """
-    folder, blob = Path(directory) / FOLDER, Blob()
+    folder, blob = Path(directory) / INVALID, Blob()
     entries = [_entry(case, blob, confirm) for case in cases()]
     manifest = {"format": FORMAT, "format_version": VERSION, "data": DATA, "invalid": entries}
     folder.mkdir(parents=True, exist_ok=True)

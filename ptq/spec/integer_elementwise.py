@@ -9,7 +9,7 @@ from ptq.spec.operands import meeting
 from ptq.spec.question import Question
 from ptq.spec.registry import Element
 from ptq.spec.rules import Rules
-from ptq.spec.rules.common_scale import Common
+from ptq.spec.rules.common_scale import LANES, Common
 from ptq.spec.rules.rescaling import Factor
 
 Combine = Callable[[Rules, int, int], int]
@@ -55,7 +55,8 @@ def _on_common_scale(combine: Combine, formula: str, source: str) -> Element:
         # accumulate
         total = combine(rules, common_a, common_b)
         # rescale, clamp
-        return _finish(rules, question, rules.rescale_below_one(total, common.output))
+        in_group = a.shape == b.shape and output.position(index) < output.size // LANES * LANES
+        return _finish(rules, question, rules.rescale_below_one(total, common.output, in_group))
 
     element.__doc__ = (
         f"output = clamp(rescale({formula}) + z), a' and b' being the operands on a common scale.\n\n"

@@ -38,6 +38,7 @@ def fully_connected(case, inputs, rounded):
     accumulator = rows @ (weights.astype(np.int64) - of_weights["zero_point"][0]).T
     if bias is not None:
         accumulator += bias
+    accumulator = accumulator.astype(np.int32)  # which wraps, as C's accumulators do
     real = np.float64(of_x["scale"][0]) * np.array(of_weights["scale"]) / np.float64(output["scale"][0])
     q = rounded(accumulator * real) + output["zero_point"][0]
     low, high = BOUNDS[case["options"]["fused_activation_function"]]

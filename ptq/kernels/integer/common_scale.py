@@ -26,6 +26,9 @@ Array = npt.NDArray[Any]
 Factor = Callable[[Array], Array]
 """A `Rescale`, or what becomes of one that exceeds the helper's range."""
 
+LANES = 4
+"""How many int32 the vector code of x86-64 builds shifts at once."""
+
 
 @dataclass(frozen=True)
 class CommonScale:
@@ -59,6 +62,12 @@ class CommonScale:
         common_b = self.b((b.astype(np.int64) - b_zero_point) << self.left_shift)
         return common_a.astype(np.int64), common_b.astype(np.int64)
 
+    def to_output(self, total: Array, one_shape: bool) -> Array:
+        """A result on the output's scale. one_shape: whether the operands have it, and are not broadcast."""
+        if one_shape and isinstance(self.output, Overshifted):
+            return self.output.in_groups(total)
+        return self.output(total)
+
 
 @dataclass(frozen=True)
 class Overshifted:
@@ -73,8 +82,20 @@ class Overshifted:
 
     def __call__(self, accumulator: Array) -> Array:
         """The int32 accumulators, each of which becomes 0, 1 or -1, or close to that."""
-        high = saturating_rounding_doubling_high_mul(accumulator, self.output_multiplier)
-        return rounding_divide_by_pot_unchecked(high, -self.output_shift)
+        return rounding_divide_by_pot_unchecked(self._high(accumulator), -self.output_shift)
+
+    def in_groups(self, accumulator: Array) -> Array:
+        """The same as vector code has it, four elements at once in the order of memory.
+
+        Its shifts do not count modulo 32, so that of a whole group the signs alone remain, 0 counting as 1.
+        """
+        high = self._high(accumulator).reshape(-1)
+        whole = high.size // LANES * LANES
+        rest = self(accumulator).reshape(-1)[whole:]
+        return np.concatenate([np.where(high[:whole] < 0, -1, 1), rest]).reshape(accumulator.shape)
+
+    def _high(self, accumulator: Array) -> Array:
+        return saturating_rounding_doubling_high_mul(accumulator, self.output_multiplier)
 
 
 def below_one(real: float, numerics: Numerics, defect: defects.Defect | None, found: str) -> Factor:

@@ -23,7 +23,7 @@ from ptq.fixed_point import (
 from ptq.fixed_point_math import bit_length, get_reciprocal
 from ptq.kernels import elementwise
 from ptq.kernels.call import Call, Kernel
-from ptq.kernels.integer.common_scale import CommonScale, power_of_two_shifts
+from ptq.kernels.integer.common_scale import CommonScale, Overshifted, power_of_two_shifts
 from ptq.kernels.integer.operands import (
     Scaled,
     check_symmetric,
@@ -70,7 +70,7 @@ def sub_integer(a: Array, b: Array, zero_points: Three, common: CommonScale, bou
     # accumulate
     difference = common_a - common_b
     # rescale
-    return clamped(common.output(difference), zero_points[2], bounds, a.dtype)
+    return clamped(common.to_output(difference, a.shape == b.shape), zero_points[2], bounds, a.dtype)
 
 
 def squared_difference_integer(a: Array, b: Array, zero_points: Three, common: CommonScale) -> Array:
@@ -208,7 +208,7 @@ def _lowered(scaled: Array, exponent: Array, numerics: Numerics) -> Array:
 
 
 def _sum_op(of_common: Callable[..., Array], of_powers: Callable[..., Array]) -> Kernel:
-    def rule(call: Call) -> Callable[[Array, Array], Array]:
+    def rule(call: Call) -> partial[Array]:
         operands = quantized(call, 2, "int8", "uint8", "int16")
         check_symmetric(call, operands)
         bounds, shifts = activation_bounds(call), power_of_two_shifts(call, operands)
@@ -219,7 +219,15 @@ def _sum_op(of_common: Callable[..., Array], of_powers: Callable[..., Array]) ->
         common = CommonScale.of(call, operands, left_shift)
         return partial(of_common, zero_points=_zero_points(operands), common=common, bounds=bounds)
 
-    return lambda call: [two_operands(call, call.once("rule", lambda: rule(call)))]
+    def kernel(call: Call) -> list[Array]:
+        function = call.once("rule", lambda: rule(call))
+        common = function.keywords.get("common")
+        if common is not None and isinstance(common.output, Overshifted):
+            # what becomes of a pair depends on its place, which a table does not know
+            return [function(call.array(0), call.array(1))]
+        return [two_operands(call, function)]
+
+    return kernel
 
 
 def _check_same_size(call: Call) -> None:

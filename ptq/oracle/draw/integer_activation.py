@@ -101,6 +101,11 @@ def _gates() -> Iterable[Problem]:
     yield problem(
         name, [(ODD, 1.0, 0)], (2.0, 0), "results halfway between two outputs: ties of the last rounding"
     )
+    below = row([-128, -62, -61, -60, -33, -20, 6, 8, 30])
+    yield problem(
+        name, [(below, 0.007388557773083448, 71)], (0.001847139443270862, 127),
+        "negative products are cut off toward zero, not down",
+    )  # fmt: skip
 
 
 # --- ABS ------------------------------------------------------------------------------------------

@@ -62,6 +62,10 @@ def mean_boundary() -> Iterable[Problem]:
     thirds = np.array([[5, 5, 4], [-5, -5, -4], [1, 1, 0], [-1, -1, 0]], np.int8)
     purpose = "1/3 becomes part of the multiplier; the mean is not cut off"
     yield _problem("MEAN", thirds, [-1], one, one, True, purpose=purpose)
+    wide_thirds = np.array([[24499, -10694, 2690], [-31429, 1341, -20242]], np.int16)
+    fine = quantization(0.004663879983127117), quantization(0.0023151326458901167)
+    purpose = "a third of the multiplier keeps all its bits: it is shifted first, and divided then"
+    yield _problem("MEAN", wide_thirds, [1], *fine, purpose=purpose)
     spread = np.arange(-49, 49, dtype=np.int8).reshape(2, 7, 7, 1)
     yield _problem(
         "MEAN", spread, [1, 2], quantization(0.05, -7), quantization(0.0125, 20), True,

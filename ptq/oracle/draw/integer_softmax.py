@@ -87,6 +87,10 @@ def softmax_boundary() -> Iterable[Problem]:
         np.array([[127, 96, 95, 94, -128]], np.int8), 1.0, dtype=np.int16,
         purpose="beyond e^-32 there is nothing, also in 16 bits",
     )
+    yield softmax(
+        np.array([[91, 148], [50, 0], [46, 159]], np.uint8), 0.07996325194835663, 255, 1.5020217895507812,
+        dtype=np.int16, purpose="of each exponential in the sum the last bits are rounded, not cut off",
+    )  # fmt: skip
     rng = np.random.default_rng(3)
     yield softmax(
         rng.integers(-128, 128, (4, 6)).astype(np.int8), 0.01, dtype=np.int16,

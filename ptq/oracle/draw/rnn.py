@@ -58,8 +58,10 @@ class Recipe:
         for _ in range(layers):
             w, r = self.matrix(rng, self.units, self.inputs), self.matrix(rng, self.units, self.units, True)
             operands += [w, r, self.vector(rng, self.units), self.state(rng, self.units)]
-        if layers == 1 or not self.auxiliary:
+        if layers == 1:
             return operands
+        if not self.auxiliary:  # the runtime wants to see that they are absent
+            return [*operands, None, None, None]
         weights = [self.matrix(rng, self.units, self.inputs) if self.auxiliary == "weights" else None
                    for _ in range(2)]  # fmt: skip
         return [*operands, Given(self.x(rng)), *weights]

@@ -17,6 +17,8 @@ from ptq.spec.rules.rescaling import Factor
 ADD = "tflite/kernels/add.cc, Prepare"
 COMPARE = "tflite/kernels/internal/reference/comparisons.h, ComparisonWithScaling"
 ORDERED = ("<", "<=", ">", ">=")
+LANES = 4
+"""How many int32 the vector code of x86-64 builds shifts at once."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,18 @@ class CommonScale(LookupTables):
             factor.output_multiplier, factor.output_shift,
         )  # fmt: skip
 
-    def rescale_below_one(self, x: int, factor: Factor) -> int:
+    def rescale_below_one(self, x: int, factor: Factor, in_group: bool = False) -> int:
         """x times a factor below 1; one that is not below 1 leaves hardly more than the sign, if "overshifted".
 
+        in_group: whether vector code has the element, in which shifts do not count modulo 32: the sign alone.
         Source: `internal/common.h`, MultiplyByQuantizedMultiplierSmallerThanOneExp.
         """
         if factor.kind != "overshifted":
             return self.rescale(x, factor)
         high = saturating_rounding_doubling_high_mul_spec(x, factor.output_multiplier)
         scaled = rounding_divide_by_pot_unchecked_spec(high, -factor.output_shift)
+        if in_group:
+            scaled = -1 if high < 0 else 1
         return self.write(
             "rescale", "rescaled", scaled, "{} shifted by {} bits to the right", high, -factor.output_shift,
             rule="a factor above 1 where one below 1 is expected", source="tflite/kernels/sub.cc, PrepareGeneralSubOp",
