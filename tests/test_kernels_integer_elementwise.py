@@ -13,6 +13,8 @@ from ptq.kernels.integer import elementwise, logic, operands, unary
 from ptq.kernels.integer.common_scale import CommonScale
 from ptq.kernels.integer.parameters import Rescale
 from ptq.numerics import LITERT_REFERENCE, TFLITE_MICRO, XNNPACK
+from ptq.oracle.problem import Given, Problem, Wanted, quantization
+from ptq.spec.rules import Rules
 
 F = np.float32
 INT8 = (-128, 127)
@@ -57,6 +59,21 @@ def test_a_common_scale_and_a_kernel_work_on_bare_arrays():
     assert elementwise.squared_difference_integer(b, a, (0, 0, 0), replace(
         common, left_shift=7, output=Rescale.by(2.0**-12, LITERT_REFERENCE)
     )).tolist() == [127, 0, 1]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [3, 9, 2 * operands.WORTH_A_TABLE + 1])
+def test_an_overshifted_difference_depends_on_its_place(size):
+    """Of operands of one shape vector code has four elements at once, and leaves their signs (as LiteRT)."""
+    reproduce = replace(LITERT_REFERENCE, upstream_defects="reproduce")
+    x, y = np.full(size, 100, np.int8), np.full(size, -100, np.int8)
+    output = (2.0**-27 * 1.01, 0)
+    whole = size // 4 * 4
+    operands_of_one_shape = [Given(v, quantization(1.0)) for v in (x, y)]
+    one_shape = Problem("SUB", operands_of_one_shape, [Wanted("INT8", quantization(*output))])
+    assert one_shape.run(reproduce)[0].tolist() == [1] * whole + [7] * (size - whole)
+    assert run("SUB", [(x, 1.0, 0), (y[:1], 1.0, 0)], output, reproduce).tolist() == [7] * size
+    if size < 10:
+        assert one_shape.answer(Rules(reproduce))[0].tolist() == [1] * whole + [7] * (size - whole)
 
 
 def test_products_over_all_pairs():

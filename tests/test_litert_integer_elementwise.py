@@ -50,6 +50,21 @@ def test_subtraction_with_an_output_scale_that_is_too_fine():
     check(q.addition("SUB", I8, finest=-26), REPRODUCE)
 
 
+@pytest.mark.parametrize(("dtype", "finest"), [(I8, -18.9), (U8, -18.9), (I16, -13.9)])
+def test_subtraction_of_one_shape_with_an_output_scale_that_is_too_fine(dtype, finest):
+    """Vector code has whole groups of four elements, other code the rest."""
+
+    def draw(rng):
+        a = q.a_scale(rng)
+        b, shape = q.near(rng, a, -2, 2), (int(rng.integers(1, 40)),)
+        step = max(a, b) * 2.0 ** np.ceil(finest - 0.9)
+        output = q.but(q.near(rng, max(a, b), finest - 9, finest - 0.3), step)
+        inputs = [(q.values(rng, shape, dtype), q.a_quantization(rng, dtype, s)) for s in (a, b)]
+        return q.Operation("SUB", inputs, q.a_quantization(rng, dtype, output), {"pot_scale_int16": False})
+
+    check(draw, REPRODUCE)
+
+
 @pytest.mark.parametrize("dtype", ALL)
 def test_multiplication(dtype):
     check(q.multiplication(dtype))
