@@ -7,15 +7,19 @@ that tells two marks apart; axes are labelled in integers (LSB, "least significa
 from __future__ import annotations
 
 from ptq.plot.arithmetic import bit_ruler, matrix_product
+from ptq.plot.filemap import byte_fates, byte_shares
 from ptq.plot.hexdump import hex_dump
 from ptq.plot.layers import Measured, grouped_bars, layer_errors
 from ptq.plot.models import Bar, Ranges, channel_ranges, size_and_accuracy
 from ptq.plot.numbers import clipped_histogram, number_line, staircase
 from ptq.plot.picture import COLORS, Picture, save
+from ptq.plot.running import Step, number_types, row_ranges
+from ptq.plot.sequences import letter_by_letter, lines, waiting
 from ptq.plot.targets import target_and_yours
 
 __all__ = [
-    "COLORS", "Bar", "Measured", "Picture", "Ranges", "bit_ruler", "channel_ranges", "clipped_histogram",
-    "grouped_bars", "hex_dump", "layer_errors", "matrix_product", "number_line", "save", "size_and_accuracy",
-    "staircase", "target_and_yours",
+    "COLORS", "Bar", "Measured", "Picture", "Ranges", "Step", "bit_ruler", "byte_fates", "byte_shares",
+    "channel_ranges", "clipped_histogram", "grouped_bars", "hex_dump", "layer_errors", "letter_by_letter",
+    "lines", "matrix_product", "number_line", "number_types", "row_ranges", "save", "size_and_accuracy",
+    "staircase", "target_and_yours", "waiting",
 ]  # fmt: skip
