@@ -92,7 +92,7 @@ def find_numerics(name: str) -> Numerics:
     found = _RULES.get(name.lower()) or PRESETS.get(name.upper().replace("-", "_"))
     if found is None:
         raise InputError(
-            f"numerics '{name}' found, expected one of {', '.join(PRESETS)}, or {' or '.join(_RULES)} for the "
-            "portable source with that rounding"
+            f"numerics '{name}' found, expected one of {', '.join(PRESETS)}, or {' or '.join(_RULES)} for "
+            "the portable source with that rounding"
         )
     return found

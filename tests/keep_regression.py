@@ -1,6 +1,6 @@
 """Keep a problem that failed: it becomes a case of tests/regressions, in full and for ever.
 
-    python tests/keep_regression.py CONV_2D integer 123456 "the zero point of the second group was forgotten"
+python tests/keep_regression.py CONV_2D integer 123456 "the zero point of the second group was forgotten"
 """
 
 import sys

@@ -2,8 +2,10 @@
 
     python tests/mutations.py [-o tests/vectors/MUTATIONS.md]
 
-Each mutation replaces a piece of a kernel's source, runs the committed vectors of the operators that it touches
-in a process of its own, and lists the cases that notice. A piece that no longer stands in the source, or stands
+Each mutation replaces a piece of a kernel's source,
+runs the committed vectors of the operators that it touches
+in a process of its own, and lists the cases that notice. A piece that no longer stands in the source,
+or stands
 there twice, is an error: a mutation that does nothing would prove nothing.
 """
 
@@ -22,12 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VECTORS = ROOT / "tests" / "vectors"
 
-PRODUCTS = ("CONV_2D-integer", "DEPTHWISE_CONV_2D-integer", "FULLY_CONNECTED-integer", "TRANSPOSE_CONV-integer")
+PRODUCTS = ("CONV_2D-integer", "DEPTHWISE_CONV_2D-integer", "FULLY_CONNECTED-integer",
+"TRANSPOSE_CONV-integer")
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """What somebody might have written: in `module`, `new` where `old` stands. suites: whose vectors must notice."""
+    """What somebody might have written: in `module`, `new` where `old` stands. suites: which must notice."""
 
     mistake: str
     module: str
@@ -103,7 +106,8 @@ MUTATIONS = [
     Mutation("int32 accumulators that do not wrap", "kernels/integer/output_stage",
              "        if self.accumulator == np.int32:\n            total = wrap_int32(total)\n", "",
              PRODUCTS),
-    Mutation("FULLY_CONNECTED: weights' scale of the first channel for all", "kernels/integer/product_parameters",
+    Mutation("FULLY_CONNECTED: weights' scale of the first channel for all",
+    "kernels/integer/product_parameters",
              "found = Scales(input, quantized.scale.astype(np.float32), output)",
              "found = Scales(input, quantized.scale.astype(np.float32)[:1], output)", PRODUCTS),
     Mutation("a fused ReLU clamps at integer 0", "quantizer",
@@ -119,17 +123,19 @@ MUTATIONS = [
              "common_b = self.b((b.astype(np.int64) - b_zero_point) << self.left_shift)",
              "common_b = self.b(b.astype(np.int64) << self.left_shift)", ("ADD-integer", "SUB-integer")),
     Mutation("SUB: the operands exchanged", "kernels/integer/elementwise",
-             "difference = common_a - common_b\n    # rescale\n    return clamped(common.output(difference), zero",
-             "difference = common_b - common_a\n    # rescale\n    return clamped(common.output(difference), zero",
+             "difference = common_a - common_b\n    # rescale\n    return clamped(common.to_output(",
+             "difference = common_b - common_a\n    # rescale\n    return clamped(common.to_output(",
              ("SUB-integer",)),
     Mutation("MUL: one zero point for both", "kernels/integer/elementwise",
              "centered_a, centered_b = _centered(a, zero_points[0]), _centered(b, zero_points[1])\n"
              "    # accumulate, rescale\n    return clamped(rescale(centered_a * centered_b)",
              "centered_a, centered_b = _centered(a, zero_points[0]), _centered(b, zero_points[0])\n"
-             "    # accumulate, rescale\n    return clamped(rescale(centered_a * centered_b)", ("MUL-integer",)),
+             "    # accumulate, rescale\n    return clamped(rescale(centered_a * centered_b)",
+             ("MUL-integer",)),
     Mutation("MUL: the scales' product in double precision", "kernels/integer/operands",
              'kind = np.float32 if numerics.integer_kernels == "lite" else np.float64', "kind = np.float64",
-             ("MUL-integer", "LEAKY_RELU-integer", "RELU-integer", "PRELU-integer", "ABS-integer", "DIV-integer")),
+             ("MUL-integer", "LEAKY_RELU-integer", "RELU-integer", "PRELU-integer", "ABS-integer",
+             "DIV-integer")),
     Mutation("the result wraps instead of saturating", "kernels/integer/operands",
              "return np.clip(total, *(bounds or (limits.min, limits.max))).astype(dtype)",
              "return (np.clip(total, *bounds) if bounds and bounds != (limits.min, limits.max) else total)"
@@ -146,7 +152,7 @@ MUTATIONS = [
              ("AVERAGE_POOL_2D-integer",)),
     Mutation("AVERAGE_POOL_2D: the padding counted", "kernels/integer/pool",
              "count = (vertical[:, None] * horizontal)[:, :, None].astype(np.int32)",
-             "count = np.full((len(vertical), len(horizontal), 1), filter_size[0] * filter_size[1], np.int32)",
+             "count = np.full((len(vertical), len(horizontal), 1), np.prod(filter_size), np.int32)",
              ("AVERAGE_POOL_2D-integer",)),
     Mutation("MEAN: the zero point subtracted once", "kernels/integer/reduce",
              "centered = (total - zero_points[0] * _count(x, axes)).astype(np.int32)",
@@ -166,7 +172,7 @@ MUTATIONS = [
     # hybrid
     Mutation("hybrid: one range for the whole batch", "kernels/dynamic_range",
              "low, high = values.min(axis=1, initial=0), values.max(axis=1, initial=0)",
-             "low, high = (np.repeat(f(values, initial=0), len(values)).astype(np.float32) for f in (np.min, np.max))",
+             "low, high = (np.full(len(values), f(values, initial=0), np.float32) for f in (np.min, np.max))",
              ("FULLY_CONNECTED-hybrid", "CONV_2D-hybrid", "RNN-hybrid")),
     Mutation("hybrid: the range need not contain 0", "kernels/dynamic_range",
              "low, high = values.min(axis=1, initial=0), values.max(axis=1, initial=0)",
@@ -206,7 +212,8 @@ MUTATIONS = [
              "    clamped = np.minimum(np.maximum(x, -_TANH_LIMIT), _TANH_LIMIT)\n    square",
              "    return np.tanh(x)\n    square", ("LSTM-hybrid", "RNN-hybrid", "LSTM-float")),
     Mutation("float LOGISTIC without its cut-off", "kernels/activation",
-             "    np.copyto(result, power, where=x < lower)\n    np.copyto(result, F(1), where=x > upper)\n", "",
+             "    np.copyto(result, power, where=x < lower)\n    np.copyto(result, F(1), where=x > upper)\n",
+             "",
              ("LOGISTIC-float",)),
     Mutation("e^x in double precision, rounded once", "kernels/libm",
              "    result = _in_blocks(_expf, x)\n",
@@ -241,7 +248,8 @@ def mutated(mutation: Mutation) -> str:
 def caught_by(mutation: Mutation | None, suites: tuple[str, ...], vectors: Path = VECTORS) -> list[str]:
     """The cases whose answers the kernels miss with the mutation; in a process of its own."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_run, args=(mutation, suites, vectors, sender))
+    process = multiprocessing.get_context("fork").Process(target=_run, args=(mutation, suites, vectors,
+    sender))
     process.start()
     sender.close()
     try:

@@ -29,7 +29,16 @@ def results(vectors, folder, change=0):
 
 
 def test_vectors_writes_a_suite_and_says_so(tmp_path, capsys):
-    command = ["vectors", "--op", "fully_connected", "--arithmetic", "integer", "-o", str(tmp_path), "--tflite"]
+    command = [
+        "vectors",
+        "--op",
+        "fully_connected",
+        "--arithmetic",
+        "integer",
+        "-o",
+        str(tmp_path),
+        "--tflite",
+    ]
     assert main(command) == 0
     text = capsys.readouterr().out
     assert re.search(r"FULLY_CONNECTED +integer", text)
@@ -138,6 +147,8 @@ def test_explain_says_what_does_not_exist(model, arguments, words, capsys):
 def test_the_invalid_suite_comes_with_all_operators(tmp_path, monkeypatch):
     from ptq.oracle import generate
 
-    monkeypatch.setattr(generate, "DRAWS", {("FULLY_CONNECTED", "integer"): generate.DRAWS["FULLY_CONNECTED", "integer"]})
+    monkeypatch.setattr(
+        generate, "DRAWS", {("FULLY_CONNECTED", "integer"): generate.DRAWS["FULLY_CONNECTED", "integer"]}
+    )
     assert main(["vectors", "-o", str(tmp_path), "--random", "0"]) == 0
     assert json.loads((tmp_path / "invalid" / "manifest.json").read_text())["invalid"]

@@ -1,4 +1,4 @@
-"""Two kernels that are not ptq's, checked as their authors would: in C through ctypes, in NumPy through files.
+"""Two kernels that are not ptq's, checked as their authors would: C through ctypes, NumPy through files.
 
 Each is right, and with a planted mistake the checker names the mistake.
 """
@@ -39,7 +39,9 @@ def compiled(tmp_path_factory):
         library = folder / ("conv" + "".join(macros) + ".so")
         options = [f"-D{macro}" for macro in macros]
         source = str(FOREIGN / "conv2d_int8.c")
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", *options, "-o", library, source, "-lm"], check=True)
+        subprocess.run(
+            [compiler, "-O2", "-shared", "-fPIC", *options, "-o", library, source, "-lm"], check=True
+        )
         kernel = ctypes.CDLL(str(library)).conv2d_int8
         return lambda task: run_c(kernel, task)
 
@@ -85,14 +87,26 @@ def test_the_checker_names_the_mistake_planted_in_c(compiled, macro, title):
 
 
 def test_single_rounding_is_right_where_it_is_meant(compiled):
-    report = ptq.oracle.check(compiled("SINGLE_ROUNDING"), op="CONV_2D", arithmetic="integer", numerics="single")
+    report = ptq.oracle.check(
+        compiled("SINGLE_ROUNDING"), op="CONV_2D", arithmetic="integer", numerics="single"
+    )
     assert report.passed, report
 
 
 @pytest.fixture(scope="module")
 def vectors(tmp_path_factory):
     folder = tmp_path_factory.mktemp("vectors")
-    command = ["vectors", "--op", "FULLY_CONNECTED", "--arithmetic", "integer", "--random", "20", "-o", folder]
+    command = [
+        "vectors",
+        "--op",
+        "FULLY_CONNECTED",
+        "--arithmetic",
+        "integer",
+        "--random",
+        "20",
+        "-o",
+        folder,
+    ]
     subprocess.run([sys.executable, "-m", "ptq", *map(str, command)], check=True)
     return folder
 

@@ -25,9 +25,11 @@ LAYERS = """
     spec.integer_lstm
     spec.window spec.products spec.dense spec.conv
     spec.depthwise spec.transpose_conv spec.batch_matmul spec.embedding
-    spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots spec.integer_softmax
+    spec.integer_pool spec.axes spec.integer_reduce spec.integer_resize spec.integer_roots
+    spec.integer_softmax
     spec.integer_tables
-    spec.operands spec.unary spec.activation spec.elementwise spec.logic spec.pool spec.reduce spec.resize spec.convert
+    spec.operands spec.unary spec.activation spec.elementwise spec.logic spec.pool spec.reduce spec.resize
+    spec.convert
     spec.integer_elementwise spec.integer_activation
     spec.movement spec.slicing spec.filling
     spec spec.model
@@ -63,6 +65,7 @@ LAYERS = """
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
+    plot.running plot.sequences plot.filemap
     plot.layers plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
@@ -80,7 +83,8 @@ LAYERS = """
     oracle.draw.core oracle.draw.layers oracle.draw.matrices oracle.draw.stages oracle.draw.rows
     oracle.draw.reals oracle.draw.geometry oracle.draw.conv oracle.draw.depthwise oracle.draw.transpose_conv
     oracle.draw.batch_matmul oracle.draw.embedding
-    oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.rnn oracle.draw.integer_lstm oracle.draw.dense oracle.draw.plain
+    oracle.draw.lstm_recipe oracle.draw.lstm oracle.draw.rnn oracle.draw.integer_lstm oracle.draw.dense
+    oracle.draw.plain
     oracle.draw.functions oracle.draw.elementwise oracle.draw.logic oracle.draw.reduce oracle.draw.pool
     oracle.draw.resize oracle.draw.convert
     oracle.draw.integer_pool oracle.draw.integer_reduce oracle.draw.integer_resize oracle.draw.integer_roots
@@ -92,7 +96,7 @@ LAYERS = """
     oracle.case oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
-    lessons.exercise lessons
+    lessons.exercise lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}

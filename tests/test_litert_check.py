@@ -1,4 +1,4 @@
-"""Real kernels under the checker: it must know LiteRT's optimized ones, XNNPACK and tflite-micro by their rules."""
+"""Real kernels under the checker: it must know XNNPACK and tflite-micro by their rules."""
 
 import pytest
 

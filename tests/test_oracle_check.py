@@ -63,9 +63,7 @@ def test_two_mistakes_at_once_are_found():
 
 
 def test_a_constant_offset_and_another_layout_are_recognised():
-    offset = ptq.oracle.check(
-        lambda task: task.case.answer(task.numerics).outputs[0] ^ 1, **SUITE
-    )
+    offset = ptq.oracle.check(lambda task: task.case.answer(task.numerics).outputs[0] ^ 1, **SUITE)
     assert not offset.passed
     turned = ptq.oracle.check(
         lambda task: np.ascontiguousarray(task.case.answer(task.numerics).outputs[0][..., ::-1]), **SUITE

@@ -87,7 +87,9 @@ def small_network():
     x = b.input("image", (1, 6, 6, 2))
     x = b.conv2d(x, rng.normal(0, 0.3, (3, 3, 3, 2)), rng.normal(0, 1, 3), activation="RELU")
     x = b.max_pool2d(x, 2)
-    return b.finish(b.fully_connected(b.reshape(x, (1, -1)), rng.normal(0, 0.2, (4, 27)), rng.normal(0, 1, 4)))
+    return b.finish(
+        b.fully_connected(b.reshape(x, (1, -1)), rng.normal(0, 0.2, (4, 27)), rng.normal(0, 1, 4))
+    )
 
 
 @pytest.mark.parametrize("operator", range(4))

@@ -72,7 +72,10 @@ def test_states_and_absent_operands_and_odd_floats_survive(tmp_path):
 def _dense():
     return Problem(
         "FULLY_CONNECTED",
-        [Given(np.ones((1, 2), np.int8), quantization(0.1, 3)), Given(np.ones((2, 2), np.int8), quantization(0.1))],
+        [
+            Given(np.ones((1, 2), np.int8), quantization(0.1, 3)),
+            Given(np.ones((2, 2), np.int8), quantization(0.1)),
+        ],
         [Wanted("INT8", quantization(1.0))],
     )
 
@@ -135,8 +138,10 @@ def damage(folder, what):
     else:
         text = manifest.read_text()
         old, new = {
-            "format": ('"ptq-vectors"', '"other"'), "version": ('"1.0"', '"2.0"'), "offset": ('"offset":0', '"offset":-8'),
-            "far": ('"offset":0', '"offset":99999999'), "type": ('"INT8"', '"INT7"'), "field": ('"answers"', '"answer"'),
+            "format": ('"ptq-vectors"', '"other"'), "version": ('"1.0"', '"2.0"'), "offset": ('"offset":0',
+            '"offset":-8'),
+            "far": ('"offset":0', '"offset":99999999'), "type": ('"INT8"', '"INT7"'),
+            "field": ('"answers"', '"answer"'),
         }[what]  # fmt: skip
         assert old in text
         manifest.write_text(text.replace(old, new, 1))
@@ -162,11 +167,18 @@ def test_the_index_lists_all_suites(cases, tmp_path):
     write_vectors(tmp_path, cases)
     write_vectors(tmp_path, [dataclasses.replace(cases[0], id="other", problem=_float())])
     index = json.loads((tmp_path / INDEX).read_text())
-    assert [entry["name"] for entry in index["suites"]] == ["FULLY_CONNECTED-float", "FULLY_CONNECTED-integer"]
+    assert [entry["name"] for entry in index["suites"]] == [
+        "FULLY_CONNECTED-float",
+        "FULLY_CONNECTED-integer",
+    ]
 
 
 def _float():
-    return Problem("FULLY_CONNECTED", [Given(np.ones((1, 2), np.float32)), Given(np.ones((2, 2), np.float32))], [Wanted()])
+    return Problem(
+        "FULLY_CONNECTED",
+        [Given(np.ones((1, 2), np.float32)), Given(np.ones((2, 2), np.float32))],
+        [Wanted()],
+    )
 
 
 def test_compact_keeps_boundary_cases_and_what_catches_more():

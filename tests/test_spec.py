@@ -1,4 +1,4 @@
-"""The vectorised kernels against the scalar specification: every operator, arithmetic and preset, bit for bit."""
+"""The vectorised kernels against the scalar specification: every operator and preset, bit for bit."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,8 @@
 """Properties over the whole space of operators, arithmetics and numerics: kernels and specification agree.
 
 By default the same examples each time; PTQ_FUZZ=5000 draws so many new ones. A problem that fails is kept for
-ever with `python tests/keep_regression.py OPERATOR ARITHMETIC SEED "what was wrong"`, which writes it in full.
+ever with `python tests/keep_regression.py OPERATOR ARITHMETIC SEED "what was wrong"`,
+which writes it in full.
 """
 
 import os

@@ -66,7 +66,8 @@ class Case:
 def solve(id: str, kind: str, problem: Problem, presets: Sequence[Numerics] = ()) -> Case:
     """The case of a problem: each preset's answer by the specification, and what it catches.
 
-    Presets that ptq's kernels refuse, as the library that they follow has no such kernel or no such scale, are
+    Presets that ptq's kernels refuse, as the library that they follow has no such kernel or no such scale,
+    are
     left out.
     """
     answers: list[Answer] = []

@@ -104,7 +104,8 @@ def check(
     """Compare somebody's kernel with the right answers, and say what is most likely wrong with it.
 
     function: takes a `Task` and returns the output, or a list of all outputs (new states after them, or left
-    out), or None for a case that it does not compute, which is counted. The other arguments are those of `tasks`.
+    out), or None for a case that it does not compute,
+    which is counted. The other arguments are those of `tasks`.
     """
     chosen = tasks(op, arithmetic, numerics, random, seed)
     results = {task.case.id: as_list(function(task)) for task in chosen}

@@ -31,7 +31,6 @@ from ptq.oracle.files import (
 from ptq.oracle.problem import CONSTANT, Given, Problem, Wanted, quantization
 
 
-
 @dataclass(frozen=True)
 class Invalid:
     """A problem without an answer. error: the class of the error; words: what its message says."""

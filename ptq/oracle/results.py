@@ -20,8 +20,8 @@ def read_results(
     """The results that a kernel in any language wrote: for each case and output a file of raw numbers.
 
     The file of output n is called `<id>.<n>.bin`, raw little-endian numbers in row-major order, or
-    `<id>.<n>.npy`; states count after the outputs and may be left out. partial: whether cases may be left out,
-    too. Errors: InputError for a missing file
+    `<id>.<n>.npy`; states count after the outputs and may be left out. partial: whether cases may be left
+    out, too. Errors: InputError for a missing file
     or one of another size.
     """
     folder = Path(directory)

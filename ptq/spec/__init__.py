@@ -48,20 +48,53 @@ from ptq.spec.sheet import Sheet
 
 ELEMENTS: dict[str, dict[str, Element]] = {
     "float": {
-        **dense.FLOAT, **conv.FLOAT, **depthwise.FLOAT, **transpose_conv.FLOAT, **batch_matmul.FLOAT,
-        **embedding.FLOAT, **pool.FLOAT, **activation.FLOAT, **unary.FLOAT, **elementwise.FLOAT,
-        **lstm.FLOAT, **rnn.FLOAT, **svdf.FLOAT, **logic.FLOAT, **reduce.FLOAT, **resize.FLOAT, **convert.FLOAT,
-        **movement.FLOAT, **slicing.FLOAT, **filling.FLOAT,
+        **dense.FLOAT,
+        **conv.FLOAT,
+        **depthwise.FLOAT,
+        **transpose_conv.FLOAT,
+        **batch_matmul.FLOAT,
+        **embedding.FLOAT,
+        **pool.FLOAT,
+        **activation.FLOAT,
+        **unary.FLOAT,
+        **elementwise.FLOAT,
+        **lstm.FLOAT,
+        **rnn.FLOAT,
+        **svdf.FLOAT,
+        **logic.FLOAT,
+        **reduce.FLOAT,
+        **resize.FLOAT,
+        **convert.FLOAT,
+        **movement.FLOAT,
+        **slicing.FLOAT,
+        **filling.FLOAT,
     },
     "hybrid": {
-        **dense.HYBRID, **conv.HYBRID, **depthwise.HYBRID, **transpose_conv.HYBRID, **batch_matmul.HYBRID,
-        **embedding.HYBRID, **lstm.HYBRID, **rnn.HYBRID, **svdf.HYBRID,
+        **dense.HYBRID,
+        **conv.HYBRID,
+        **depthwise.HYBRID,
+        **transpose_conv.HYBRID,
+        **batch_matmul.HYBRID,
+        **embedding.HYBRID,
+        **lstm.HYBRID,
+        **rnn.HYBRID,
+        **svdf.HYBRID,
     },
     "integer": {
-        **dense.INTEGER, **conv.INTEGER, **depthwise.INTEGER, **transpose_conv.INTEGER, **batch_matmul.INTEGER,
-        **integer_elementwise.INTEGER, **integer_activation.INTEGER, **integer_lstm.INTEGER,
-        **integer_pool.INTEGER, **integer_reduce.INTEGER, **integer_resize.INTEGER, **integer_roots.INTEGER,
-        **integer_softmax.INTEGER, **integer_tables.INTEGER,
+        **dense.INTEGER,
+        **conv.INTEGER,
+        **depthwise.INTEGER,
+        **transpose_conv.INTEGER,
+        **batch_matmul.INTEGER,
+        **integer_elementwise.INTEGER,
+        **integer_activation.INTEGER,
+        **integer_lstm.INTEGER,
+        **integer_pool.INTEGER,
+        **integer_reduce.INTEGER,
+        **integer_resize.INTEGER,
+        **integer_roots.INTEGER,
+        **integer_softmax.INTEGER,
+        **integer_tables.INTEGER,
     },
 }
 """The specification of each operator in each arithmetic; "float" has what moves data of any type, too."""
@@ -73,8 +106,8 @@ def element_of(question: Question) -> Element:
     element = ELEMENTS.get(arithmetic, {}).get(question.operator)
     if element is None:
         raise UnsupportedError(
-            f"{question.operator}: no scalar specification of its {arithmetic} arithmetic found, expected one of "
-            f"{', '.join(sorted(ELEMENTS.get(arithmetic, ELEMENTS)))}"
+            f"{question.operator}: no scalar specification of its {arithmetic} arithmetic found, expected "
+            f"one of {', '.join(sorted(ELEMENTS.get(arithmetic, ELEMENTS)))}"
         )
     return element
 

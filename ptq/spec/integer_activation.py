@@ -1,4 +1,4 @@
-"""RELU and its kin, LEAKY_RELU, HARD_SWISH, ABS, and QUANTIZE from integers to integers, one output at a time."""
+"""RELU and its kin, LEAKY_RELU, HARD_SWISH, ABS, and QUANTIZE of integers, one output at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two quantized operands that broadcast, one output at a time: ADD, SUB, MUL, DIV, PRELU, MAXIMUM, EQUAL, ..."""
+"""Two quantized operands that broadcast, one output at a time: ADD, SUB, MUL, DIV, PRELU, EQUAL, ..."""
 
 from __future__ import annotations
 

@@ -168,11 +168,15 @@ class Run:
         if gate == INPUT and self.layer.coupled:
             with rules.quietly():
                 forget = self.gate(FORGET, step, row, n)
-            return rules.write("activate", "input_gate", rules.coupled_integer_gate(forget), "32767 - {}", forget)
+            return rules.write(
+                "activate", "input_gate", rules.coupled_integer_gate(forget), "32767 - {}", forget
+            )
         x = self.argument(gate, step, row, n)
         if gate == CANDIDATE:
             return rules.write("activate", CANDIDATE, rules.integer_tanh(x), "tanh({} / 2^12) * 2^15", x)
-        return rules.write("activate", f"{gate}_gate", rules.integer_sigmoid(x), "sigmoid({} / 2^12) * 2^15", x)
+        return rules.write(
+            "activate", f"{gate}_gate", rules.integer_sigmoid(x), "sigmoid({} / 2^12) * 2^15", x
+        )
 
     # --- cell and output ----------------------------------------------------------------------------------
 

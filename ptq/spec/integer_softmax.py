@@ -32,7 +32,6 @@ def _distances(rules: Rules, question: Question, index: Index) -> Distances:
 def _sum(rules: Rules, question: Question, distances: Sequence[int], reach: Reach, row: int) -> int:
     """The sum of the exponentials of a row."""
 
-
     def exponential(distance: int) -> int:
         return question.once(
             ("exponential", distance), lambda: rules.exponential(rules.scaled_distance(distance, reach))

@@ -136,9 +136,7 @@ def _layer(rules: Rules, question: Question, backward: bool) -> Layer:
 
 
 def _run(rules: Rules, question: Question, backward: bool = False) -> Run:
-    return question.once(
-        ("run", backward), lambda: Run(rules, question, _layer(rules, question, backward))
-    )
+    return question.once(("run", backward), lambda: Run(rules, question, _layer(rules, question, backward)))
 
 
 def rnn(rules: Rules, question: Question, output: int, index: Index) -> Number:

@@ -1,8 +1,8 @@
 """SVDF, one element at a time: filters over the inputs, and filters over what those gave before.
 
-    feature[b, f] = sum_i weights_feature[f, i] * x[b, i]                                           (Q29)
-    state[b, f]   = (state[b, f] without its oldest value, feature[b, f])
-    output[b, u]  = activation(bias[u] + sum_r sum_m weights_time[f, m] * state[b, f, m]),   f = u * rank + r
+feature[b, f] = sum_i weights_feature[f, i] * x[b, i]                                           (Q29)
+state[b, f]   = (state[b, f] without its oldest value, feature[b, f])
+output[b, u]  = activation(bias[u] + sum_r sum_m weights_time[f, m] * state[b, f, m]),   f = u * rank + r
 """
 
 from __future__ import annotations

@@ -53,7 +53,12 @@ DRAWS: dict[tuple[str, str], Draw] = {
     **{
         (name, "integer"): draw
         for family in (
-            integer_pool, integer_reduce, integer_resize, integer_roots, integer_softmax, integer_tables,
+            integer_pool,
+            integer_reduce,
+            integer_resize,
+            integer_roots,
+            integer_softmax,
+            integer_tables,
         )
         for name, draw in family.INTEGER.items()
     },
@@ -62,7 +67,11 @@ DRAWS: dict[tuple[str, str], Draw] = {
         for family in (functions, elementwise, logic, reduce, pool, resize)
         for name, draw in family.FLOAT.items()
     },
-    **{(name, "any"): draw for family in (logic, reduce, resize, convert) for name, draw in family.ANY.items()},
+    **{
+        (name, "any"): draw
+        for family in (logic, reduce, resize, convert)
+        for name, draw in family.ANY.items()
+    },
     **{(name, "any"): draw for family in (movement, slicing, filling) for name, draw in family.ANY.items()},
 }
 """By operator and arithmetic ("float", "hybrid", "integer", "any")."""

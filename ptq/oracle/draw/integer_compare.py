@@ -17,7 +17,7 @@ RELATIONS = {
 
 
 def _random(operator: str, rng: Random) -> Problem:
-    """Scales below 1; int16 is ordered with one scale for both operands, as the runtime does not look at them."""
+    """Scales below 1; int16 is ordered with one scale for both operands, as the runtime ignores them."""
     dtype = pick(rng, TYPES)
     a = min(any_scale(rng), 0.999)
     b = min(float(near(rng, a, -2, 2)), 0.999)
@@ -31,7 +31,8 @@ def _random(operator: str, rng: Random) -> Problem:
 def _boundary(operator: str) -> Iterable[Problem]:
     what = RELATIONS[operator]
     yield problem(
-        operator, [(column([-100, -4, 3, 10, 60]), 0.5, 3), (row([-100, -13, 1, 15, 41, 127]), 0.25, 1)], None,
+        operator, [(column([-100, -4, 3, 10, 60]), 0.5, 3), (row([-100, -13, 1, 15, 41, 127]), 0.25, 1)],
+        None,
         f"{what} as reals: operands of two scales and zero points",
     )  # fmt: skip
     yield problem(
@@ -39,7 +40,8 @@ def _boundary(operator: str) -> Iterable[Problem]:
         f"{what} in steps of 1/256: with a scale far below, neighbouring integers are equal",
     )  # fmt: skip
     yield problem(
-        operator, [(column([0, 127, 128, 255], np.uint8), 0.5, 128), (row([0, 127, 128, 255], np.uint8), 0.5, 128)],
+        operator, [(column([0, 127, 128, 255], np.uint8), 0.5, 128), (row([0, 127, 128, 255], np.uint8),
+        0.5, 128)],
         None, f"{what} on uint8, whose integers from 128 on are no negative numbers",
     )  # fmt: skip
     square = np.array([[1, 5, 9], [2, 6, 7], [8, 3, 4]], np.int8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,17 @@ import numpy.typing as npt
 
 from ptq.errors import UnsupportedError
 from ptq.oracle.draw.core import Array, Draw, Random, near, pick, zero_point
-from ptq.oracle.draw.quantized import TYPES, any_scale, any_shape, column, fused, problem, row, two_shapes, values
+from ptq.oracle.draw.quantized import (
+    TYPES,
+    any_scale,
+    any_shape,
+    column,
+    fused,
+    problem,
+    row,
+    two_shapes,
+    values,
+)
 from ptq.oracle.problem import Problem
 from ptq.spec.question import LIMITS
 
@@ -22,7 +31,7 @@ ODD = row([-7, -5, -3, -1, 1, 3, 5, 7])
 
 
 def _addition(operator: str, rng: Random) -> Problem:
-    """Output scales as fine as the kernel can have them; powers of two on int16, with both kernels for them."""
+    """Output scales as fine as the kernel can have them; powers of two on int16, by both kernels for them."""
     dtype = pick(rng, TYPES)
     if dtype == np.int16 and rng.random() < 0.4:
         return _powers_of_two(operator, rng)
@@ -34,7 +43,8 @@ def _addition(operator: str, rng: Random) -> Problem:
     options: dict[str, Any] = {"pot_scale_int16": False} if dtype == np.int16 else {}
     x, y = (values(rng, shape, dtype) for shape in two_shapes(rng))
     return problem(
-        operator, [(x, a, zero_point(rng, dtype)), (y, b, zero_point(rng, dtype))], (output, zero_point(rng, dtype)),
+        operator, [(x, a, zero_point(rng, dtype)), (y, b, zero_point(rng, dtype))], (output,
+        zero_point(rng, dtype)),
         **options, **fused(rng, output),
     )  # fmt: skip
 
@@ -56,8 +66,10 @@ def _sums(operator: str) -> Iterable[Problem]:
         "halfway between two outputs results round away from zero, before the zero point is added",
     )  # fmt: skip
     yield problem(
-        operator, [(column([-50, -2, 0, 3, 90]), 0.5, 0), (row([-127, -60, -1, 25, 75, 127]), 0.01, 0)], (0.4, -2),
-        "the scales differ by a factor of 50: both operands come to one scale, and fine enough that neither is lost",
+        operator, [(column([-50, -2, 0, 3, 90]), 0.5, 0), (row([-127, -60, -1, 25, 75, 127]), 0.01, 0)],
+        (0.4, -2),
+        "the scales differ by a factor of 50: both operands come to one scale, "
+        "and fine enough that neither is lost",
     )  # fmt: skip
     yield problem(
         operator, [(nothing, 1.0, 0), (row([-25, -15, -5, 5, 15, 25]), 0.099998, 0)], (1.0, 0),
@@ -78,7 +90,8 @@ def _sums(operator: str) -> Iterable[Problem]:
         "three numbers meet the columns of a square: shapes are aligned at the last dimension",
     )  # fmt: skip
     yield problem(
-        operator, [(row([0, 100, 255], np.uint8), 0.5, 128), (column([0, 127, 255], np.uint8), 0.3, 100)], (0.7, 120),
+        operator, [(row([0, 100, 255], np.uint8), 0.5, 128), (column([0, 127, 255], np.uint8), 0.3, 100)],
+        (0.7, 120),
         "uint8, whose integers from 128 on are no negative numbers",
     )  # fmt: skip
     wide = row([-32768, -12345, -3, 1, 5, 20000, 32767], np.int16)
@@ -88,10 +101,12 @@ def _sums(operator: str) -> Iterable[Problem]:
     )  # fmt: skip
     yield problem(
         operator, [(wide, 0.25, 0), (row([3, -5, 2, -2, 1, 30000, 32767], np.int16), 0.125, 0)], (0.25, 0),
-        "int16 whose scales are powers of two: the finer operand alone is shifted, and rounded before the sum",
+        "int16 whose scales are powers of two: the finer operand alone is shifted, "
+        "and rounded before the sum",
     )  # fmt: skip
     yield problem(
-        operator, [(row([0, 0, 0, 1], np.int16), 1.0, 0), (row([-32768, -1, 1, 32767], np.int16), 2.0**-16, 0)],
+        operator, [(row([0, 0, 0, 1], np.int16), 1.0, 0), (row([-32768, -1, 1, 32767], np.int16), 2.0**-16,
+        0)],
         (1.0, 0), "a shift of 16 bits overflows the int16 mask of the rounding: 1 remains, or -1 below zero",
     )  # fmt: skip
 
@@ -142,7 +157,8 @@ def _multiplication(rng: Random) -> Problem:
     output = float(near(rng, a * b, -2, 14) if rng.random() < 0.7 else near(rng, a * b, -8, 25))
     x, y = (values(rng, shape, dtype) for shape in two_shapes(rng))
     return problem(
-        "MUL", [(x, a, zero_point(rng, dtype)), (y, b, zero_point(rng, dtype))], (output, zero_point(rng, dtype)),
+        "MUL", [(x, a, zero_point(rng, dtype)), (y, b, zero_point(rng, dtype))], (output, zero_point(rng,
+        dtype)),
         **fused(rng, output),
     )  # fmt: skip
 
@@ -150,7 +166,9 @@ def _multiplication(rng: Random) -> Problem:
 def _products() -> Iterable[Problem]:
     scales = 0.031739573925733566, 0.13801421225070953, 0.6853380799293518
     yield problem(
-        "MUL", [(column([-98, -87, 87, 98]), scales[0], 0), (row([-98, -87, 87, 98]), scales[1], 0)], (scales[2], 0),
+        "MUL",
+        [(column([-98, -87, 87, 98]), scales[0], 0), (row([-98, -87, 87, 98]), scales[1], 0)],
+        (scales[2], 0),
         "the ratio of the scales is rounded to float32 at every step, in micro kept as a double",
     )
     yield problem(
@@ -176,7 +194,8 @@ def _products() -> Iterable[Problem]:
         "three numbers meet the columns of a square: shapes are aligned at the last dimension",
     )  # fmt: skip
     yield problem(
-        "MUL", [(column([0, 120, 255], np.uint8), 0.1, 128), (row([0, 99, 255], np.uint8), 0.1, 255)], (0.9, 60),
+        "MUL", [(column([0, 120, 255], np.uint8), 0.1, 128), (row([0, 99, 255], np.uint8), 0.1, 255)],
+        (0.9, 60),
         "uint8 with a zero point at its end",
     )  # fmt: skip
     wide = [-32768, -32767, -20001, 7, 31111, 32767]
@@ -216,7 +235,8 @@ def _quotients() -> Iterable[Problem]:
         "quotients halfway between two outputs round away from zero, and are not cut off",
     )  # fmt: skip
     yield problem(
-        "DIV", [(column([-128, -97, -50, 61, 100, 127]), 0.5, 0), (row([-7, -3, -1, 1, 3, 9]), 0.25, 0)], (0.5, 0),
+        "DIV", [(column([-128, -97, -50, 61, 100, 127]), 0.5, 0), (row([-7, -3, -1, 1, 3, 9]), 0.25, 0)],
+        (0.5, 0),
         "all signs: the quotient keeps its fraction until it has the output's scale",
     )  # fmt: skip
     yield problem(
@@ -234,12 +254,13 @@ def _quotients() -> Iterable[Problem]:
         "three divisors meet the columns of a square: shapes are aligned at the last dimension",
     )  # fmt: skip
     yield problem(
-        "DIV", [(column([0, 20, 255], np.uint8), 0.1, 128), (row([100, 130, 140], np.uint8), 0.1, 128)], (0.5, 100),
-        "uint8 with a zero point in its middle",
+        "DIV", [(column([0, 20, 255], np.uint8), 0.1, 128), (row([100, 130, 140], np.uint8), 0.1, 128)],
+        (0.5, 100), "uint8 with a zero point in its middle",
     )  # fmt: skip
     yield problem(
-        "DIV", [(column([-32768, -20001, 12345, 32767], np.int16), 0.3, 0), (row([-7, 3, 11], np.int16), 0.7, 0)],
-        (0.3, 0), "int16: quotients of 15 bits, the scales' ratio rounded to float32 in lite, and not in micro",
+        "DIV", [(column([-32768, -20001, 12345, 32767], np.int16), 0.3, 0),
+                (row([-7, 3, 11], np.int16), 0.7, 0)], (0.3, 0),
+        "int16: quotients of 15 bits, the scales' ratio rounded to float32 in lite, and not in micro",
     )  # fmt: skip
 
 
@@ -258,7 +279,9 @@ def _slopes(rng: Random) -> Problem:
     return problem("PRELU", operands, (output, zero_point(rng, dtype)))
 
 
-def _meet(x: list[int], alpha: list[int], dtype: npt.DTypeLike = np.int8, slopes: npt.DTypeLike = np.int8) -> Pair:
+def _meet(
+    x: list[int], alpha: list[int], dtype: npt.DTypeLike = np.int8, slopes: npt.DTypeLike = np.int8
+) -> Pair:
     """Each x beside each slope: PRELU does not broadcast its first operand."""
     return np.repeat(column(x, dtype), len(alpha), axis=1), row(alpha, slopes)
 
@@ -280,7 +303,9 @@ def _slope_boundary() -> Iterable[Problem]:
         "a slope for each channel: the slopes meet the last dimension",
     )  # fmt: skip
     x, alpha = _meet([0, 99, 128, 255], [0, 100, 255], np.uint8, np.uint8)
-    yield problem("PRELU", [(x, 0.1, 128), (alpha, 0.01, 100)], (0.15, 60), "uint8, with slopes of both signs")
+    yield problem(
+        "PRELU", [(x, 0.1, 128), (alpha, 0.01, 100)], (0.15, 60), "uint8, with slopes of both signs"
+    )
     x, alpha = _meet([-32768, -20001, -3, 12345, 32767], [-128, 3, 127], np.int16)
     yield problem(
         "PRELU", [(x, 0.3, 0), (alpha, 0.03, 0)], (0.7, 0),
@@ -299,7 +324,8 @@ def _extreme(operator: str, rng: Random) -> Problem:
 
 
 def _extremes(operator: str) -> Iterable[Problem]:
-    for dtype, ends in ((np.int8, (-128, -1, 0, 127)), (np.uint8, (0, 127, 128, 255)), (np.int16, (-32768, -1, 32767))):
+    ends_of = {np.int8: (-128, -1, 0, 127), np.uint8: (0, 127, 128, 255), np.int16: (-32768, -1, 32767)}
+    for dtype, ends in ends_of.items():
         zero = 0 if dtype == np.int16 else 5
         yield problem(
             operator, [(column(ends, dtype), 0.5, zero), (row(ends, dtype), 0.5, zero)], (0.5, zero),

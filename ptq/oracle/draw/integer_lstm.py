@@ -48,15 +48,21 @@ class Recipe:
     def problem(self, rng: Random, purpose: str = "") -> Problem:
         """A problem with random numbers."""
         x_scale, h_scale = (middle * between(rng, 0.5, 2) for middle in (1 / 64, 1 / 100))
-        read, written = quantization(x_scale, zero_point(rng, np.int8)), quantization(h_scale, self.output_zero_point)
+        read, written = (
+            quantization(x_scale, zero_point(rng, np.int8)),
+            quantization(h_scale, self.output_zero_point),
+        )
         operands: Operands = [Given(self.x(rng, read), read), *self.layer(rng, x_scale, h_scale)]
         operands += self.states(rng, written)
         norms = [self.vector(rng, self.cells, np.int16, 2.0**-14) for _ in range(4)]
         operands += self.four(norms) if self.normalization else [None] * 4
-        hidden = quantization(between(rng, 0.5, 2) / 127, zero_point(rng, np.int8)) if self.projection else written
+        hidden = (
+            quantization(between(rng, 0.5, 2) / 127, zero_point(rng, np.int8)) if self.projection else written
+        )
         gates = [quantization(2.0**-11 * between(rng, 0.5, 2)) for _ in range(4)]
         options: dict[str, object] = {
-            "fused_activation_function": "TANH", "cell_clip": self.cell_clip, "proj_clip": self.projection_clip,
+            "fused_activation_function": "TANH", "cell_clip": self.cell_clip,
+            "proj_clip": self.projection_clip,
         }  # fmt: skip
         if self.operator == SEQUENCE:
             options["time_major"] = self.time_major
@@ -126,28 +132,40 @@ def boundary(operator: str) -> Iterator[Problem]:
     """Each with what it tells apart."""
     rng, plain = np.random.default_rng(41), Recipe(operator)
     yield plain.problem(rng, "gates, cell state and output, each rounded by its own rule")
-    yield replace(plain, at_rest=True).problem(rng, "a model begins with the output's zero point as its state")
+    yield replace(plain, at_rest=True).problem(
+        rng, "a model begins with the output's zero point as its state"
+    )
     yield replace(plain, reach=30.0, cells=4, outputs=4).problem(rng, "sums of gates saturate at 16 bits")
     yield replace(plain, reach=6.0, cell_exponent=-15).problem(rng, "the cell state saturates at 16 bits")
     yield replace(plain, cell_clip=0.3).problem(rng, "the cell state is clipped before it is shown")
-    yield replace(plain, coupled=True, cell_exponent=-15, cells=8, outputs=8, batch=2).problem(rng, "without an input gate, 32767 - forget gate takes its place")
+    yield replace(plain, coupled=True, cell_exponent=-15, cells=8, outputs=8, batch=2).problem(
+        rng, "without an input gate, 32767 - forget gate takes its place"
+    )
     yield replace(plain, peephole=True).problem(rng, "the output gate's peephole sees the new cell state")
     yield replace(plain, normalization=True, cells=7, outputs=7, batch=2, cell_exponent=-15).problem(
-        rng, "sums are normalised over seven cells, whose reciprocal is cut off, and get their bias afterwards"
+        rng,
+        "sums are normalised over seven cells, whose reciprocal is cut off, and get their bias afterwards",
     )
     projected = replace(plain, projection=True, projection_bias=True, outputs=2)
     yield projected.problem(rng, "a projection takes the hidden values without their zero point")
-    yield replace(projected, projection_clip=0.3, output_zero_point=0).problem(rng, "the projection is clipped")
+    yield replace(projected, projection_clip=0.3, output_zero_point=0).problem(
+        rng, "the projection is clipped"
+    )
     if operator == SEQUENCE:
         yield replace(plain, time_major=True, batch=2).problem(rng, "the first dimension is the time")
 
 
 def random(operator: str, rng: Random) -> Problem:
     """Any small layer that the runtime computes as it is meant."""
-    cells, projection, peephole = int(pick(rng, [1, 2, 3, 4, 7, 8])), bool(rng.integers(2)), bool(rng.integers(2))
+    cells, projection, peephole = (
+        int(pick(rng, [1, 2, 3, 4, 7, 8])),
+        bool(rng.integers(2)),
+        bool(rng.integers(2)),
+    )
     if rng.random() < 0.3:  # what micro has, too
         return Recipe(
-            operator, int(rng.integers(1, 3)), int(rng.integers(1, 5)), int(pick(rng, [1, 3, 8, 9])), cells, cells,
+            operator, int(rng.integers(1, 3)), int(rng.integers(1, 5)), int(pick(rng, [1, 3, 8, 9])),
+            cells, cells,
             time_major=bool(rng.integers(2)), cell_clip=float(pick(rng, [0.0, 0.3])),
             cell_exponent=int(rng.integers(-15, -8)), reach=float(pick(rng, [0.3, 1, 4, 30])),
             output_zero_point=zero_point(rng, np.int8), at_rest=bool(rng.integers(2)),
@@ -158,7 +176,8 @@ def random(operator: str, rng: Random) -> Problem:
         operator, int(rng.integers(1, 3)), int(rng.integers(1, 4)), int(pick(rng, [1, 3, 8, 9])), cells,
         int(rng.integers(1, cells + 2)) if several else cells, bool(rng.integers(2)), peephole,
         bool(rng.integers(2)), projection, bool(rng.integers(2)), bool(rng.integers(2)),
-        float(pick(rng, [0, 0, 0.3, 1.7])), clip, int(rng.integers(-15, -8)), float(pick(rng, [0.3, 1, 4, 30])),
+        float(pick(rng, [0, 0, 0.3, 1.7])), clip, int(rng.integers(-15, -8)), float(pick(rng, [0.3, 1, 4,
+        30])),
         0 if clip and projection else zero_point(rng, np.int8), bool(rng.integers(2)),
     ).problem(rng)  # fmt: skip
 

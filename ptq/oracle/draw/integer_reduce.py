@@ -49,7 +49,11 @@ def mean_boundary() -> Iterable[Problem]:
     """Ties on both sides of zero, many elements, other scales and zero points."""
     one = quantization(0.5, 0)
     yield _problem(
-        "MEAN", np.array([[1, 2], [-1, -2], [3, 4], [-3, -4], [0, 1], [0, -1]], np.int8), [1], one, one,
+        "MEAN",
+        np.array([[1, 2], [-1, -2], [3, 4], [-3, -4], [0, 1], [0, -1]], np.int8),
+        [1],
+        one,
+        one,
         purpose="means of two integers: 1/2 is a multiplier without a shift; its one rounding takes ties up",
     )
     sums = np.array([2, -2, 6, -6, 5, -5, 7, -7, 13], np.int8)
@@ -68,26 +72,43 @@ def mean_boundary() -> Iterable[Problem]:
     yield _problem("MEAN", wide_thirds, [1], *fine, purpose=purpose)
     spread = np.arange(-49, 49, dtype=np.int8).reshape(2, 7, 7, 1)
     yield _problem(
-        "MEAN", spread, [1, 2], quantization(0.05, -7), quantization(0.0125, 20), True,
+        "MEAN",
+        spread,
+        [1, 2],
+        quantization(0.05, -7),
+        quantization(0.0125, 20),
+        True,
         purpose="global pooling to another scale and zero point: each of 49 elements has that of the input",
     )
     halves = np.array([[3, 4], [5, 6], [-3, -4], [-5, -6], [7, 8], [-7, -8]], np.int8)
     yield _problem(
-        "MEAN", halves, [1], quantization(0.75), quantization(0.25),
+        "MEAN",
+        halves,
+        [1],
+        quantization(0.75),
+        quantization(0.25),
         purpose="the division and the factor between the scales are one multiplier: 3.5 * 3 is not 4 * 3",
     )
     x = np.random.default_rng(0).integers(-128, 128, (60, 7)).astype(np.int8)
     read, written = quantization(0.9 / 7), quantization(1 / 63)
     yield _problem("MEAN", x, [1], read, written, purpose="1/7 of a factor, many times")
     yield _problem(
-        "MEAN", np.full((2, 300), -128, np.int8), [1], quantization(0.5, 127), quantization(0.5, -1),
+        "MEAN",
+        np.full((2, 300), -128, np.int8),
+        [1],
+        quantization(0.5, 127),
+        quantization(0.5, -1),
         purpose="a sum of 300 distances of 255 needs more than 16 bits; the mean saturates",
     )
     wide = np.array([[32767, 32766], [-32768, -32767]], np.int16)
     yield _problem("MEAN", wide, [1], one, one, purpose="ties at both ends of int16")
     unsigned = np.array([[0, 1], [254, 255], [127, 128], [129, 128]], np.uint8)
     yield _problem(
-        "MEAN", unsigned, [1], quantization(0.5, 128), quantization(0.5, 100),
+        "MEAN",
+        unsigned,
+        [1],
+        quantization(0.5, 128),
+        quantization(0.5, 100),
         purpose="uint8: zero points are subtracted before and added after the rounding",
     )
 
@@ -98,7 +119,11 @@ def sum_boundary() -> Iterable[Problem]:
         name, low = np.dtype(dtype).name, int(np.iinfo(dtype).min)
         ends = np.array([[255, 255, 255], [0, 0, 0], [128, 130, 129], [127, 125, 126]]) + low
         yield _problem(
-            "SUM", ends.astype(dtype), [1], quantization(0.5, zero + 3), quantization(0.5, zero),
+            "SUM",
+            ends.astype(dtype),
+            [1],
+            quantization(0.5, zero + 3),
+            quantization(0.5, zero),
             purpose=f"{name}: each element has the zero point; sums saturate at both ends",
         )
         quarters = np.array([[1, 1], [-1, -1], [3, 3], [-3, -3], [2, 3], [-2, -3], [6, 7]]) + zero

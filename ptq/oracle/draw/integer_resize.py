@@ -52,19 +52,32 @@ def boundary() -> Iterable[Problem]:
         "whatever the zero point is",
     )  # fmt: skip
     yield _problem(
-        np.array([0, 127], np.int8).reshape(1, 2, 1, 1), 63, 1, "corner",
+        np.array([0, 127], np.int8).reshape(1, 2, 1, 1),
+        63,
+        1,
+        "corner",
         purpose="the scale 2/63 is rounded to 33/1024, and errors add up from row to row",
     )
     yield _problem(
-        np.array([1, 2, 6, 255], np.uint8).reshape(1, 1, 4, 1), 1, 8, "corner", 128,
+        np.array([1, 2, 6, 255], np.uint8).reshape(1, 1, 4, 1),
+        1,
+        8,
+        "corner",
+        128,
         purpose="uint8 is resized in float32, and ties go up",
     )
     yield _problem(
-        np.array([0, 255], np.uint8).reshape(1, 2, 1, 1), 33, 1, "corner",
+        np.array([0, 255], np.uint8).reshape(1, 2, 1, 1),
+        33,
+        1,
+        "corner",
         purpose="uint8 has places in float32, not in 1/1024",
     )
     yield _problem(
-        np.array([32767, -32768, 1, 0], np.int16).reshape(1, 2, 2, 1), 4, 4, "centres",
+        np.array([32767, -32768, 1, 0], np.int16).reshape(1, 2, 2, 1),
+        4,
+        4,
+        "centres",
         purpose="int16 needs sums of more than 32 bits",
     )
 

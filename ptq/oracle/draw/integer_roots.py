@@ -55,7 +55,11 @@ def rsqrt_boundary() -> Iterable[Problem]:
         purpose="1 / sqrt of 1, 4, 9, ... after the zero point is subtracted; 1 saturates",
     )  # fmt: skip
     yield rsqrt(
-        np.array([4, 16, 64, 100], np.int8), 1.0, 0, 1.0, -3,
+        np.array([4, 16, 64, 100], np.int8),
+        1.0,
+        0,
+        1.0,
+        -3,
         purpose="1/2 rounds away from zero, before the zero point of the output is added",
     )
     odd = np.arange(1, 128, 2, dtype=np.int8)
@@ -67,18 +71,24 @@ def rsqrt_boundary() -> Iterable[Problem]:
 def l2_boundary() -> Iterable[Problem]:
     """A vector of one element, zeros, ties, both types."""
     yield l2(
-        np.array([[8, 3], [3, -2], [-2, 8], [3, 3]], np.int8), 0.3, 3,
+        np.array([[8, 3], [3, -2], [-2, 8], [3, 3]], np.int8),
+        0.3,
+        3,
         purpose="(1, 0) becomes 128, which saturates, (0, -1) becomes -128; zeros alone stay 0",
     )
     triples = np.array([[3, 4], [-3, 4], [-6, -8], [5, 12]], np.int8)
     yield l2(triples, 0.3, 0, purpose="3/5 and 4/5 are 76.8 and 102.4 steps")
     ties = 127 - 3 * np.array([[75, 59, 57, 81, 75, 79, 73, 83, 81, 61, 83, 73, 6]])
     yield l2(
-        ties.astype(np.int8), 0.05, 127,
+        ties.astype(np.int8),
+        0.05,
+        127,
         purpose="of norm 768, many elements are ties: 1 / sqrt comes from Newton's steps, a little too small",
     )
     yield l2(
-        np.array([[255, 128], [0, 128], [128, 128], [100, 156], [3, 77]], np.uint8), 0.3, 128,
+        np.array([[255, 128], [0, 128], [128, 128], [100, 156], [3, 77]], np.uint8),
+        0.3,
+        128,
         purpose="uint8: around 128, and shifted to the left before it is multiplied",
     )
 

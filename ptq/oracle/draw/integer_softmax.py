@@ -73,7 +73,9 @@ def softmax_boundary() -> Iterable[Problem]:
         purpose="a probability of 1 is one step too many, and saturates",
     )  # fmt: skip
     yield softmax(
-        np.array([[-128, -128, -128], [0, 1, 2], [-90, -88, -89]], np.int8), 0.1, -128,
+        np.array([[-128, -128, -128], [0, 1, 2], [-90, -88, -89]], np.int8),
+        0.1,
+        -128,
         purpose="of rows far below the highest integer their own largest one is subtracted",
     )
     row = np.array([[30, 20, 10, 0, -10]], np.int8)
@@ -84,7 +86,9 @@ def softmax_boundary() -> Iterable[Problem]:
     few[0, :2] = 100, 90
     yield softmax(few, 0.05, purpose="38 exponentials below 1/256 each, which count together")
     yield softmax(
-        np.array([[127, 96, 95, 94, -128]], np.int8), 1.0, dtype=np.int16,
+        np.array([[127, 96, 95, 94, -128]], np.int8),
+        1.0,
+        dtype=np.int16,
         purpose="beyond e^-32 there is nothing, also in 16 bits",
     )
     yield softmax(
@@ -93,25 +97,33 @@ def softmax_boundary() -> Iterable[Problem]:
     )  # fmt: skip
     rng = np.random.default_rng(3)
     yield softmax(
-        rng.integers(-128, 128, (4, 6)).astype(np.int8), 0.01, dtype=np.int16,
+        rng.integers(-128, 128, (4, 6)).astype(np.int8),
+        0.01,
+        dtype=np.int16,
         purpose="int8 to 16 bits: the reciprocal of the sum to its last bits",
     )
     yield softmax(
-        np.array([[255, 250, 0], [3, 2, 1]], np.uint8), 0.3, 7,
+        np.array([[255, 250, 0], [3, 2, 1]], np.uint8),
+        0.3,
+        7,
         purpose="uint8: probabilities from 0 to 255, 1 saturates",
     )
     wide = np.array([[32767, 32000, -32768], [-30000, -30001, -29000], [5, 5, 5]], np.int16)
     yield softmax(wide, 1e-3, purpose="int16: e^x and 1 / (1 + x) are interpolated from tables")
     yield softmax(
-        np.array([[554, 0]], np.int16), 1e-3,
+        np.array([[554, 0]], np.int16),
+        1e-3,
         purpose="int16: tables of doubles in lite, of floats in micro: two points of 1026 differ",
     )
     yield softmax(
-        np.array([[697, 178, 1392, 565, 739, 762, 637, 978]], np.int16), 1e-3,
+        np.array([[697, 178, 1392, 565, 739, 762, 637, 978]], np.int16),
+        1e-3,
         purpose="int16: the sum is rounded to 17 bits before its reciprocal is looked up",
     )
     yield softmax(
-        rng.integers(-3000, 3000, (2, 9)).astype(np.int16), 0.0007, beta=1.25,
+        rng.integers(-3000, 3000, (2, 9)).astype(np.int16),
+        0.0007,
+        beta=1.25,
         purpose="int16: beta multiplies the scale",
     )
 
@@ -119,11 +131,15 @@ def softmax_boundary() -> Iterable[Problem]:
 def log_softmax_boundary() -> Iterable[Problem]:
     """Logarithms of 1, 1/2, 1/3; distances at the end of the reach."""
     yield log_softmax(
-        np.array([[5, -128], [127, 127], [-100, -103]], np.int8), 0.03, 3,
+        np.array([[5, -128], [127, 127], [-100, -103]], np.int8),
+        0.03,
+        3,
         purpose="ln 1 is the highest integer, ln 1/2 is 11 steps below",
     )
     yield log_softmax(
-        np.array([[-128, -128, -128], [0, 1, 2], [-90, -88, -89]], np.int8), 0.1, -128,
+        np.array([[-128, -128, -128], [0, 1, 2], [-90, -88, -89]], np.int8),
+        0.1,
+        -128,
         purpose="of rows far below the highest integer their own largest one is subtracted",
     )
     low = np.array([[127, 124, 96, 94, -128]], np.int8)

@@ -60,22 +60,34 @@ def _sigmoid_boundary(operator: str, near_a_tie: float) -> Iterable[Problem]:
         purpose=f"{name} from its lowest to its highest value, after the zero point is subtracted",
     )  # fmt: skip
     yield _problem(
-        operator, np.array([-1, 0, 1], np.int8), (near_a_tie, 0), written,
+        operator,
+        np.array([-1, 0, 1], np.int8),
+        (near_a_tie, 0),
+        written,
         purpose="next to a tie a table filled in float32 (lite) and fixed point (micro) differ",
     )
     yield _problem(
-        operator, np.array([-128, -127, -6, -5, -1, 0, 1, 5, 6, 127], np.int8), (3.0, 0), written,
+        operator,
+        np.array([-128, -127, -6, -5, -1, 0, 1, 5, 6, 127], np.int8),
+        (3.0, 0),
+        written,
         purpose="far from 0 the function is constant, and its highest value saturates",
     )
     wide = [-32768, -32767, -20001, -4097, -3000, -385, -100, -3, -1, 0, 1, 2, 100, 333, 5000, 32767]
     for scale, what in ((2.0**-12, "2^-12 needs no multiplier"), (0.0003, "another scale has a multiplier")):
         yield _problem(
-            operator, np.array(wide, np.int16), (scale, 0), (2.0**-15, 0),
+            operator,
+            np.array(wide, np.int16),
+            (scale, 0),
+            (2.0**-15, 0),
             purpose=f"int16: lines between points, rounded, for both signs; {what}",
         )
     unsigned = np.array([0, 1, 100, 128, 129, 254, 255], np.uint8)
     yield _problem(
-        operator, unsigned, (0.03, 128), (written[0], written[1] + 128),
+        operator,
+        unsigned,
+        (0.03, 128),
+        (written[0], written[1] + 128),
         purpose="uint8 has a table, too, around another zero point",
     )
 
@@ -83,20 +95,32 @@ def _sigmoid_boundary(operator: str, near_a_tie: float) -> Iterable[Problem]:
 def exp_boundary() -> Iterable[Problem]:
     """Ties, saturation, and lines between points."""
     yield _problem(
-        "EXP", np.array([-1, 0, 1], np.int8), (1e-6, 0), (2.0, -128),
+        "EXP",
+        np.array([-1, 0, 1], np.int8),
+        (1e-6, 0),
+        (2.0, -128),
         purpose="e^0 = 1 is half a step of the output, which rounds away from zero",
     )
     yield _problem(
-        "EXP", np.arange(-128, 128, 4, dtype=np.int8), (0.03, 5), (0.17, -128),
+        "EXP",
+        np.arange(-128, 128, 4, dtype=np.int8),
+        (0.03, 5),
+        (0.17, -128),
         purpose="from below a step to where the output saturates",
     )
     wide = [-32768, -32700, -9999, -130, -128, -127, -1, 0, 1, 63, 64, 65, 127, 9999, 32700, 32767]
     yield _problem(
-        "EXP", np.array(wide, np.int16), (3e-4, 0), (0.7, 0),
+        "EXP",
+        np.array(wide, np.int16),
+        (3e-4, 0),
+        (0.7, 0),
         purpose="int16: lines between 513 points, 128 apart; they are rounded",
     )
     yield _problem(
-        "EXP", np.array([30000, 30064, 30100, 31000, 32000, 32767], np.int16), (2.0**-12, 0), (0.1, 0),
+        "EXP",
+        np.array([30000, 30064, 30100, 31000, 32000, 32767], np.int16),
+        (2.0**-12, 0),
+        (0.1, 0),
         purpose="int16: each point is lowered by half of the error in the middle of its step",
     )
 
@@ -104,15 +128,24 @@ def exp_boundary() -> Iterable[Problem]:
 def elu_boundary() -> Iterable[Problem]:
     """Ties above 0, where it changes nothing but the scale, and the curve below."""
     yield _problem(
-        "ELU", np.arange(-4, 12, dtype=np.int8), (0.25, 3), (0.5, -5),
+        "ELU",
+        np.arange(-4, 12, dtype=np.int8),
+        (0.25, 3),
+        (0.5, -5),
         purpose="integers above the zero point change their scale, and ties round away from zero",
     )
     yield _problem(
-        "ELU", np.array([3, 5, 11, 19], np.int8), (0.5, 0), (1 / 7, 0),
+        "ELU",
+        np.array([3, 5, 11, 19], np.int8),
+        (0.5, 0),
+        (1 / 7, 0),
         purpose="a table is filled with products by the float32 of 1 / scale, not with quotients",
     )
     yield _problem(
-        "ELU", np.arange(-128, 0, 3, dtype=np.int8), (1 / 32, -1), (1 / 128, 0),
+        "ELU",
+        np.arange(-128, 0, 3, dtype=np.int8),
+        (1 / 32, -1),
+        (1 / 128, 0),
         purpose="below its zero point the input takes e^x - 1, which stays above -1",
     )
 

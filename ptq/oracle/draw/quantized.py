@@ -27,8 +27,12 @@ Scaled = tuple[Array, float, int]
 
 
 def problem(
-    operator: str, operands: Sequence[Scaled], output: tuple[float, int] | None, purpose: str = "",
-    output_type: str = "", **options: Any,
+    operator: str,
+    operands: Sequence[Scaled],
+    output: tuple[float, int] | None,
+    purpose: str = "",
+    output_type: str = "",
+    **options: Any,
 ) -> Problem:
     """A problem of scaled integers; output: scale and zero point, None for truth values."""  # fmt: skip
     kind = operands[0][0].dtype.name.upper()

@@ -19,7 +19,7 @@ ACTIVATIONS = ("TANH", "TANH", "RELU", "RELU6", "RELU_N1_TO_1", "NONE")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices of one problem. auxiliary: "", "stacked" (it takes the place of x on the way back) or "weights".
+    """The choices of one problem. auxiliary: "", "stacked" (in place of x on the way back) or "weights".
 
     rounds: whether float sums round, so that their order counts. at_rest: how likely a state is zero.
     """
@@ -123,8 +123,12 @@ class Recipe:
 def boundary(operator: str, hybrid: bool) -> Iterator[Problem]:
     """Each with what it tells apart."""
     rng, plain = np.random.default_rng(17), Recipe(operator, hybrid)
-    yield plain.problem(rng, "each step reads the state that the one before it left, and the sums their own terms")
-    yield replace(plain, activation="RELU_N1_TO_1", batch=3).problem(rng, "the activation comes last, for every row")
+    yield plain.problem(
+        rng, "each step reads the state that the one before it left, and the sums their own terms"
+    )
+    yield replace(plain, activation="RELU_N1_TO_1", batch=3).problem(
+        rng, "the activation comes last, for every row"
+    )
     if operator != SINGLE and operator != "SVDF":
         steps = 1 if operator == BOTH and hybrid else 3
         yield replace(plain, time_major=True, steps=steps).problem(rng, "the first dimension is the time")
@@ -132,16 +136,24 @@ def boundary(operator: str, hybrid: bool) -> Iterator[Problem]:
         yield replace(plain, merged=True).problem(rng, "the forward outputs stand before the backward ones")
         yield replace(plain, auxiliary="weights").problem(rng, "the auxiliary input has weights of its own")
     if operator == SEQUENCE or operator == BOTH:
-        yield replace(plain, steps=4, units=3).problem(rng, "the state of every step counts, not the first alone")
+        yield replace(plain, steps=4, units=3).problem(
+            rng, "the state of every step counts, not the first alone"
+        )
     if operator == "SVDF":
         yield replace(plain, rank=1, memory=4).problem(rng, "the oldest value leaves, the newest comes last")
         yield replace(plain, rank=3, units=2).problem(rng, "the filters of one unit lie side by side")
     if hybrid:
-        yield replace(plain, asymmetric=True).problem(rng, "activations are quantized asymmetrically, row by row")
-        yield replace(plain, inputs=19, batch=1).problem(rng, "whole registers are rounded in lanes, the rest exactly")
+        yield replace(plain, asymmetric=True).problem(
+            rng, "activations are quantized asymmetrically, row by row"
+        )
+        yield replace(plain, inputs=19, batch=1).problem(
+            rng, "whole registers are rounded in lanes, the rest exactly"
+        )
         yield from _zeros(plain)
     else:
-        yield replace(plain, inputs=11, rounds=True).problem(rng, "float sums round: four lanes, then what is left")
+        yield replace(plain, inputs=11, rounds=True).problem(
+            rng, "float sums round: four lanes, then what is left"
+        )
 
 
 def _zeros(plain: Recipe) -> Iterator[Problem]:
@@ -167,7 +179,8 @@ def random(operator: str, hybrid: bool, rng: Random) -> Problem:
     if merged and hybrid and time_major and not asymmetric:  # crashes with several rows
         batch = 1
     return Recipe(
-        operator, hybrid, batch, steps, int(pick(rng, [1, 2, 5, 8, 9, 17])), int(pick(rng, [1, 2, 3, 4, 5, 8])),
+        operator, hybrid, batch, steps, int(pick(rng, [1, 2, 5, 8, 9, 17])), int(pick(rng, [1, 2, 3, 4, 5,
+        8])),
         time_major, asymmetric, pick(rng, ACTIVATIONS), merged, auxiliary, bool(rng.integers(2)), 0.3,
         float(pick(rng, [0.1, 1, 1, 4])), int(rng.integers(1, 4)), int(pick(rng, [1, 2, 4, 5, 9])),
     ).problem(rng)  # fmt: skip

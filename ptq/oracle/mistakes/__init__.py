@@ -17,8 +17,8 @@ from ptq.oracle.mistakes import (
     rounding,
     running,
     scales,
-    striding,
     softmax,
+    striding,
     sums,
     tables,
     windows,
@@ -29,7 +29,8 @@ from ptq.oracle.mistakes.core import Mistake
 MISTAKES: dict[str, type[Mistake]] = {
     mistake.title: mistake
     for mistake in (
-        *rounding.MISTAKES, *zero_points.MISTAKES, *accumulators.MISTAKES, *scales.MISTAKES, *running.MISTAKES,
+        *rounding.MISTAKES, *zero_points.MISTAKES, *accumulators.MISTAKES, *scales.MISTAKES,
+        *running.MISTAKES,
         *windows.MISTAKES, *sums.MISTAKES, *lstm.MISTAKES, *recurrent.MISTAKES, *integer_lstm.MISTAKES,
         *converting.MISTAKES,
         *functions.MISTAKES,

@@ -46,7 +46,13 @@ class CellCutOff(Mistake):
     title = "cell state cut off"
 
     def next_integer_cell(
-        self, forget: int, cell: int, input: int, candidate: int, exponent: int, factors: tuple[Factor, Factor] | None
+        self,
+        forget: int,
+        cell: int,
+        input: int,
+        candidate: int,
+        exponent: int,
+        factors: tuple[Factor, Factor] | None,
     ) -> int:
         """The floors."""
         return self.saturate_cell((forget * cell >> 15) + (input * candidate >> 30 + exponent))

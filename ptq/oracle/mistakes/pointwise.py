@@ -1,4 +1,4 @@
-"""Mistakes of integers element by element: where scales meet, which zero point counts, how quotients round."""
+"""Mistakes of integers element by element: where scales meet, which zero point counts, how quotients end."""
 
 from __future__ import annotations
 
@@ -230,7 +230,8 @@ class ComparedRaw(Mistake):
 
 
 MISTAKES = (
-    CoarseCommonScale, SmallLeftShift, ScalesNotMet, CommonScaleOfTheLarger, OperandsExchanged, PowersOfTwoIgnored,
+    CoarseCommonScale, SmallLeftShift, ScalesNotMet, CommonScaleOfTheLarger, OperandsExchanged,
+    PowersOfTwoIgnored,
     ShiftCutOff, ProductOfRawIntegers, RatioInDouble, RatioInFloat, QuotientCutOff, SlopeBelowIntegerZero,
     SlopeOfTheInteger, SlopeWithZeroPoint, SignOfSlope, BoundsOfTheInput, NarrowSize, RequantizedThroughFloat,
     GateUnsaturated, GateRounded, ComparedRaw,

@@ -39,7 +39,7 @@ class MemoryNotShifted(Mistake):
 
 
 class FiltersByRank(Mistake):
-    """takes the filters of a unit of SVDF from every rank's block, as if those of one rank lay side by side."""
+    """takes the filters of a unit of SVDF from every rank's block, as if a rank's lay side by side."""
 
     title = "filters grouped by rank"
 

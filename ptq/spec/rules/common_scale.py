@@ -40,7 +40,7 @@ class CommonScale(LookupTables):
     # --- the factors ------------------------------------------------------------------------------
 
     def left_shift(self, operator: str, type: str) -> int:
-        """How many bits finer the common scale is: as many as int32 has room for, half of them for squares."""
+        """How many bits finer the common scale is: as many as int32 has room for, half for squares."""
         if operator == "SQUARED_DIFFERENCE":
             return 0 if type == "INT16" else 7
         return 15 if type == "INT16" else 20
@@ -72,7 +72,8 @@ class CommonScale(LookupTables):
             for key, (real, formula, numbers) in enumerate([
                 (shares[0], "{} / {}", (a.only_scale, common)),
                 (shares[1], "{} / {}", (b.only_scale, common)),
-                (back, "({} / 2^{})^2 / {}" if squared else "{} / 2^{} / {}", (common, shift, output.only_scale)),
+                (back, "({} / 2^{})^2 / {}" if squared else "{} / 2^{} / {}", (common, shift,
+                output.only_scale)),
             ])
         )  # fmt: skip
         return Common(shift, of_a, of_b, of_output)
@@ -108,7 +109,7 @@ class CommonScale(LookupTables):
         )  # fmt: skip
 
     def rescale_below_one(self, x: int, factor: Factor, in_group: bool = False) -> int:
-        """x times a factor below 1; one that is not below 1 leaves hardly more than the sign, if "overshifted".
+        """x times a factor below 1; an "overshifted" one leaves hardly more than the sign.
 
         in_group: whether vector code has the element, in which shifts do not count modulo 32: the sign alone.
         Source: `internal/common.h`, MultiplyByQuantizedMultiplierSmallerThanOneExp.
@@ -121,7 +122,8 @@ class CommonScale(LookupTables):
             scaled = -1 if high < 0 else 1
         return self.write(
             "rescale", "rescaled", scaled, "{} shifted by {} bits to the right", high, -factor.output_shift,
-            rule="a factor above 1 where one below 1 is expected", source="tflite/kernels/sub.cc, PrepareGeneralSubOp",
+            rule="a factor above 1 where one below 1 is expected",
+            source="tflite/kernels/sub.cc, PrepareGeneralSubOp",
         )  # fmt: skip
 
     def sum_of_operands(self, a: int, b: int) -> int:

@@ -23,7 +23,9 @@ class Written:
         self.numerics = numerics
         self.sheet = sheet
 
-    def write(self, step: str, name: str, value: Value, formula: str = "", *numbers: Any, **more: Any) -> Value:
+    def write(
+        self, step: str, name: str, value: Value, formula: str = "", *numbers: Any, **more: Any
+    ) -> Value:
         """Write a `Line`, if there is a sheet, and return its value."""
         if self.sheet is not None:
             kept: Any = value

@@ -47,7 +47,8 @@ class IntegerGates(Pointwise, Gates):
         """The sum with the peephole to the cell state, in int16."""
         product = self.rescale(wrap_spec(cell * weight), factor)
         return self.write(
-            "accumulate", "with_peephole", self.saturate_gate(total + product), "{} + rescale({} * {})", total, cell,
+            "accumulate", "with_peephole", self.saturate_gate(total + product), "{} + rescale({} * {})",
+            total, cell,
             weight,
         )  # fmt: skip
 
@@ -72,7 +73,9 @@ class IntegerGates(Pointwise, Gates):
             scaled = self.saturate_gate(self.rescale(rounded, factor))
         self.write("normalize", "mean", mean, "of {} sums, times 1024", len(sums))
         self.write("normalize", "variance", variance)
-        return self.write("normalize", "normalized", scaled, "{} * {} + {}, rescaled", normal, coefficient, bias)
+        return self.write(
+            "normalize", "normalized", scaled, "{} * {} + {}, rescaled", normal, coefficient, bias
+        )
 
     def toward_zero(self, a: int, b: int) -> int:
         """a / b as C divides integers."""
@@ -126,7 +129,13 @@ class IntegerGates(Pointwise, Gates):
         return 32767 - forget
 
     def next_integer_cell(
-        self, forget: int, cell: int, input: int, candidate: int, exponent: int, factors: tuple[Factor, Factor] | None
+        self,
+        forget: int,
+        cell: int,
+        input: int,
+        candidate: int,
+        exponent: int,
+        factors: tuple[Factor, Factor] | None,
     ) -> int:
         """forget * c + input * candidate on the scale of c: two shifts; micro multiplies and saturates."""
         if factors is not None:
@@ -139,7 +148,8 @@ class IntegerGates(Pointwise, Gates):
             written = self.rounding_divide_by_pot(input * candidate, 30 + exponent)
         value = self.saturate_cell(kept + written)
         return self.write(
-            "update cell", "cell_state", value, "{} * {} / 2^15 + {} * {} / 2^{}", forget, cell, input, candidate,
+            "update cell", "cell_state", value, "{} * {} / 2^15 + {} * {} / 2^{}", forget, cell, input,
+            candidate,
             30 + exponent, source=EVAL,
         )  # fmt: skip
 

@@ -239,5 +239,3 @@ class LookupTables(Accumulating, Functions):
         """x / 2^bits: ties up, for a negative input down."""
         value = (x + (1 << (bits - 1)) - (1 if negative else 0)) >> bits
         return self.write("clamp", "output", value, "round({} / 2^{})", x, bits)
-
-

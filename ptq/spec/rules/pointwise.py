@@ -46,7 +46,9 @@ class Pointwise(CommonScale):
         real = self.scale_ratio(above, below)
         formula = " * ".join("{}" for _ in above) + " / " + ("({} * {})" if len(below) > 1 else "{}")
         rule = "double" if self.numerics.integer_kernels == "micro" else "float32"
-        self.write("prepare", "real_multiplier", real, formula, *above, *below, key=key, rule=f"{rule} at every step")
+        self.write(
+            "prepare", "real_multiplier", real, formula, *above, *below, key=key, rule=f"{rule} at every step"
+        )
         return self.factor(real, key=key)
 
     # --- products and quotients -------------------------------------------------------------------
@@ -70,7 +72,8 @@ class Pointwise(CommonScale):
         self.write("accumulate", "reciprocal", inverse, "2^(31 + {}) / {}", bits_over_one, divisor)
         headroom = self.sign_bits(dividend)
         quotient = self.write(
-            "accumulate", "quotient", self.saturating_rounding_doubling_high_mul(dividend << headroom, inverse),
+            "accumulate", "quotient", self.saturating_rounding_doubling_high_mul(dividend << headroom,
+            inverse),
             "{} * 2^{} * {} / 2^31", dividend, headroom, inverse,
         )  # fmt: skip
         high = self.saturating_rounding_doubling_high_mul(quotient, factor.output_multiplier)
@@ -81,7 +84,7 @@ class Pointwise(CommonScale):
         )  # fmt: skip
 
     def sign_bits(self, x: int) -> int:
-        """How far x can be shifted to the left in int32: CountLeadingSignBits, of negative numbers one more."""
+        """How far x can be shifted to the left in int32: CountLeadingSignBits, of negatives one more."""
         return 31 - x.bit_length() if x >= 0 else 32 - (-2 * x - 1).bit_length()
 
     def lower(self, x: int, exponent: int) -> int:
@@ -139,7 +142,8 @@ class Pointwise(CommonScale):
         )  # fmt: skip
         gate = self.hard_swish_gate(fine, *to_gate)
         product = self.write(
-            "accumulate", "product", self.truncated_high_mul(gate, on_output_scale), "{} * {} / 2^15, toward zero",
+            "accumulate", "product", self.truncated_high_mul(gate, on_output_scale),
+            "{} * {} / 2^15, toward zero",
             gate, on_output_scale, source=HARD_SWISH,
         )  # fmt: skip
         scaled = self.divide_by_pot_in_16_bits(product, -to_output[1])
@@ -153,7 +157,8 @@ class Pointwise(CommonScale):
         gate = self.saturating_left_shift(gate, int(exponent > 0))
         gate = self.divide_by_pot_in_16_bits(gate, max(-exponent, 0))
         return self.write(
-            "rescale", "gate", (gate + (1 << 15)) >> 1, "({} + 2^15) / 2, the first in steps of 3 / 2^15", gate,
+            "rescale", "gate", (gate + (1 << 15)) >> 1, "({} + 2^15) / 2, the first in steps of 3 / 2^15",
+            gate,
             source=HARD_SWISH,
         )  # fmt: skip
 
