@@ -1,9 +1,14 @@
 """The documents are true: equations exist, every code block runs, every file named is there."""
 
+import json
 import re
 from pathlib import Path
 
+import mutations
 import pytest
+
+from ptq.oracle.draw import DRAWS
+from ptq.oracle.mistakes import MISTAKES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ["README.md", "tutorials.md"]
@@ -45,3 +50,18 @@ def test_the_readme_s_commands_are_the_command_line_s():
     known = parser().format_help()
     assert commands
     assert all(re.search(rf"\b{command}\b", known) for command in commands)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_numbers_of_the_oracle_are_those_of_today(document):
+    text = " ".join((ROOT / document).read_text().split())
+    manifests = [json.loads(path.read_text()) for path in (ROOT / "tests/vectors").glob("*/manifest.json")]
+    cases = [case for manifest in manifests for case in manifest.get("cases", [])]
+    assert f"{len(MISTAKES)} " in text
+    assert f"{len(cases):,}" in text
+    assert f"{len(DRAWS)} operators and arithmetics" in text
+    assert f"{len(mutations.MUTATIONS)} mistakes" in text
+    answers = [answer for case in cases for answer in case["answers"]]
+    if document == "tutorials.md":
+        assert f"Of {len(answers):,} answers" in text
+        assert f"all but {sum(not answer['confirmed_by'] for answer in answers)} are" in text
