@@ -13,6 +13,9 @@ from ptq.oracle.problem import Problem
 
 BYTES = (np.int8, np.uint8)
 ODD = row([-7, -5, -3, -1, 0, 1, 3, 5, 7])
+QUARTERS = row([-14, -10, -6, -2, 0, 2, 6, 10, 14])
+"""Ties by a factor of 1/4, which has a right shift. (One of 1/2 has none, and ties go up.)"""
+
 EVERYWHERE = row([-128, -100, -64, -33, -12, -3, -2, -1, 0, 1, 2, 3, 12, 33, 64, 100, 127])
 WIDE = row([-32768, -20001, -1000, -3, -1, 0, 1, 5, 1001, 12345, 30000, 32767], np.int16)
 UNSIGNED = row([0, 1, 60, 100, 127, 128, 129, 140, 200, 255], np.uint8)
@@ -40,7 +43,7 @@ def _random(
 
 def _bounded(operator: str, types: tuple[type, ...]) -> Iterable[Problem]:
     yield problem(
-        operator, [(ODD, 0.125, 0)], (0.25, 3),
+        operator, [(QUARTERS, 0.125, 0)], (0.5, 3),
         "halfway between two outputs results round away from zero, before the zero point is added",
     )  # fmt: skip
     yield problem(
@@ -59,8 +62,8 @@ def _bounded(operator: str, types: tuple[type, ...]) -> Iterable[Problem]:
     if np.int16 in types:
         yield problem(
             operator,
-            [(WIDE, 0.0003, 0)],
-            (0.0007, 0),
+            [(WIDE, 0.00042, 0)],
+            (0.00028, 0),
             "int16, the scales' ratio rounded to float32 in lite alone",
         )
 
@@ -71,8 +74,8 @@ def _bounded(operator: str, types: tuple[type, ...]) -> Iterable[Problem]:
 def _leaky() -> Iterable[Problem]:
     name = "LEAKY_RELU"
     yield problem(
-        name, [(ODD, 0.5, 0)], (0.5, 3), "negative ties round away from zero, before the zero point is added",
-        alpha=0.5,
+        name, [(QUARTERS, 0.5, 0)], (0.5, 3),
+        "negative ties round away from zero, before the zero point is added", alpha=0.25,
     )  # fmt: skip
     yield problem(
         name, [(EVERYWHERE, 0.1, 10)], (0.15, -20),
@@ -87,8 +90,8 @@ def _leaky() -> Iterable[Problem]:
     )
     yield problem(name, [(UNSIGNED, 0.1, 128)], (0.1, 60), "uint8, and a slope above 1", alpha=1.5)
     yield problem(
-        name, [(WIDE, 0.3, 0)], (0.7, 0), "int16, the slope's factor rounded to float32 in lite alone",
-        alpha=float(np.float32(0.3)),
+        name, [(WIDE, 4.5, 0)], (2.8, 0), "int16, the slope's factor rounded to float32 in lite alone",
+        alpha=float(np.float32(0.49)),
     )  # fmt: skip
 
 
@@ -99,8 +102,7 @@ def _gates() -> Iterable[Problem]:
     name = "HARD_SWISH"
     yield problem(
         name, [(EVERYWHERE, 0.05, 0)], (0.04, 0),
-        "the gate opens between -3 and 3; products are cut off toward zero, "
-        "and the result rounds ties away from it",
+        "the gate opens between -3 and 3",
     )  # fmt: skip
     yield problem(
         name, [(EVERYWHERE, 0.25, 10)], (0.1, -100),
@@ -112,8 +114,9 @@ def _gates() -> Iterable[Problem]:
     )  # fmt: skip
     yield problem(name, [(UNSIGNED, 0.05, 128)], (0.04, 20), "uint8 with zero points that differ")
     yield problem(
-        name, [(ODD, 1.0, 0)], (2.0, 0), "results halfway between two outputs: ties of the last rounding"
-    )
+        name, [(row([-11, -10, -8, -7, -5, -4, -2, -1, 1, 2, 5]), 0.25, 0)], (2.0**-7, 0),
+        "results halfway between two outputs: the last rounding takes ties away from zero",
+    )  # fmt: skip
     below = row([-128, -62, -61, -60, -33, -20, 6, 8, 30])
     yield problem(
         name, [(below, 0.007388557773083448, 71)], (0.001847139443270862, 127),
@@ -125,7 +128,7 @@ def _gates() -> Iterable[Problem]:
 
 
 def _sizes() -> Iterable[Problem]:
-    yield problem("ABS", [(ODD, 0.5, 0)], (1.0, -9), "sizes halfway between two outputs round up")
+    yield problem("ABS", [(QUARTERS, 0.5, 0)], (2.0, -9), "sizes halfway between two outputs round up")
     yield problem(
         "ABS", [(EVERYWHERE, 0.5, 0)], (0.5, 0), "|-128| = 128 is no int8: it saturates, and does not wrap"
     )
@@ -135,8 +138,8 @@ def _sizes() -> Iterable[Problem]:
     )  # fmt: skip
     yield problem(
         "ABS",
-        [(WIDE, 0.3, 0)],
-        (0.7, 0),
+        [(WIDE, 0.0033, 0)],
+        (0.003, 0),
         "int16, the scales' ratio rounded to float32 in lite alone; |-32768|",
     )
 
@@ -171,7 +174,7 @@ def _converted(
 
 
 def _requantized() -> Iterable[Problem]:
-    yield _converted(ODD, 0.5, 0, "INT8", 1.0, 3, "ties round away from zero, before the zero point is added")
+    yield _converted(ODD, 0.5, 0, "INT8", 1.0, 3, "by a factor of 1/2, which has no right shift, ties go up")
     yield _converted(
         EVERYWHERE, 0.1, 10, "INT8", 0.07, -20, "another scale and zero point; both ends saturate"
     )
@@ -188,6 +191,9 @@ def _requantized() -> Iterable[Problem]:
     large = row([-(2**31), -1234534399, -98304, -32767, 32767, 98304, 1234534399, 2**31 - 1], np.int32)
     yield _converted(
         large, 2.0**-20, 0, "INT16", 2.0**-4, 0, "int32 to int16: more digits than a float32 has"
+    )
+    yield _converted(
+        QUARTERS, 0.5, 0, "INT8", 2.0, 3, "ties round away from zero, before the zero point is added"
     )
 
 

@@ -146,6 +146,10 @@ def _squares() -> Iterable[Problem]:
         name, [(square, 1.0, 0), (row([1, 5, 9]), 1.0, 0)], (1.0, 0),
         "three numbers meet the columns of a square: shapes are aligned at the last dimension",
     )  # fmt: skip
+    yield problem(
+        name, [(column([-50, 0, 30]), 0.053, 0), (row([-127, -40, 1, 60, 127]), 0.018, 0)], (0.027, -100),
+        "the common scale is 7 bits finer than the operands', and every rescaling rounds twice",
+    )  # fmt: skip
 
 
 # --- MUL and DIV ----------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ def _products() -> Iterable[Problem]:
     )
     yield problem(
         "MUL", [(ODD, 0.5, 0), (row([1]), 1.0, 0)], (1.0, 3),
-        "products halfway between two outputs round away from zero, before the zero point is added",
+        "by a factor of 1/2, which has no right shift, ties go up, before the zero point is added",
     )  # fmt: skip
     yield problem(
         "MUL", [(column([-128, -3, 5, 127]), 0.1, -3), (row([-128, 7, 8, 127]), 0.2, 7)], (1.0, -20),
@@ -200,7 +204,7 @@ def _products() -> Iterable[Problem]:
     )  # fmt: skip
     wide = [-32768, -32767, -20001, 7, 31111, 32767]
     yield problem(
-        "MUL", [(column(wide, np.int16), 0.3, 0), (row(wide, np.int16), 0.7, 0)], (6900.0, 0),
+        "MUL", [(column(wide, np.int16), 0.3, 0), (row(wide, np.int16), 5.7, 0)], (69000.0, 0),
         "int16: products of 31 bits, whose factor lite rounds to float32 twice, and micro not at all",
     )  # fmt: skip
 
@@ -258,8 +262,8 @@ def _quotients() -> Iterable[Problem]:
         (0.5, 100), "uint8 with a zero point in its middle",
     )  # fmt: skip
     yield problem(
-        "DIV", [(column([-32768, -20001, 12345, 32767], np.int16), 0.3, 0),
-                (row([-7, 3, 11], np.int16), 0.7, 0)], (0.3, 0),
+        "DIV", [(column([-32768, -20001, 12345, 32767], np.int16), 1.2, 0),
+                (row([-7, 3, 11], np.int16), 1.6, 0)], (0.5, 0),
         "int16: quotients of 15 bits, the scales' ratio rounded to float32 in lite, and not in micro",
     )  # fmt: skip
 
@@ -308,7 +312,7 @@ def _slope_boundary() -> Iterable[Problem]:
     )
     x, alpha = _meet([-32768, -20001, -3, 12345, 32767], [-128, 3, 127], np.int16)
     yield problem(
-        "PRELU", [(x, 0.3, 0), (alpha, 0.03, 0)], (0.7, 0),
+        "PRELU", [(x, 6.5, 0), (alpha, 0.083, 0)], (3.0, 0),
         "int16 has slopes of int8; their factor is rounded to float32 in lite, and not in micro",
     )  # fmt: skip
 

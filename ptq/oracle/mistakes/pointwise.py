@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from ptq.oracle.mistakes.core import Mistake
 from ptq.spec.numbers import f32
@@ -29,6 +30,28 @@ class SmallLeftShift(Mistake):
         """5, or 14."""
         right = super().left_shift(operator, type)
         return max(right - 1, 0) if type == "INT16" else min(right, 5)
+
+
+class OtherLeftShift(Mistake):
+    """shifts operands to the left by 15 bits where the library takes 20, and by 20 where it takes 15."""
+
+    title = "left shift of the other type"
+
+    def left_shift(self, operator: str, type: str) -> int:
+        """15 for int8, 20 for int16; squares as they should be."""
+        if operator == "SQUARED_DIFFERENCE":
+            return super().left_shift(operator, type)
+        return super().left_shift(operator, "INT8" if type == "INT16" else "INT16")
+
+
+class RealsCompared(Mistake):
+    """compares the real numbers themselves, not in steps of 1/256."""
+
+    title = "reals compared exactly"
+
+    def comparable(self, centred: int, factor: Factor, name: str) -> int:
+        """Fine enough for any float32."""
+        return centred * int(Fraction(factor.real) * 2**200)
 
 
 class ScalesNotMet(Mistake):
@@ -230,8 +253,8 @@ class ComparedRaw(Mistake):
 
 
 MISTAKES = (
-    CoarseCommonScale, SmallLeftShift, ScalesNotMet, CommonScaleOfTheLarger, OperandsExchanged,
-    PowersOfTwoIgnored,
+    CoarseCommonScale, SmallLeftShift, OtherLeftShift, RealsCompared, ScalesNotMet, CommonScaleOfTheLarger,
+    OperandsExchanged, PowersOfTwoIgnored,
     ShiftCutOff, ProductOfRawIntegers, RatioInDouble, RatioInFloat, QuotientCutOff, SlopeBelowIntegerZero,
     SlopeOfTheInteger, SlopeWithZeroPoint, SignOfSlope, BoundsOfTheInput, NarrowSize, RequantizedThroughFloat,
     GateUnsaturated, GateRounded, ComparedRaw,
