@@ -63,6 +63,7 @@ LAYERS = """
     passes.integer_rules passes.activation_scales passes.integer_constants passes.integer_wiring
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
+    zoo.standardize zoo.inception zoo.resnet zoo.lstm
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
     plot.running plot.sequences plot.filemap
@@ -89,7 +90,8 @@ LAYERS = """
     oracle.draw.resize oracle.draw.convert
     oracle.draw.integer_pool oracle.draw.integer_reduce oracle.draw.integer_resize oracle.draw.integer_roots
     oracle.draw.integer_softmax oracle.draw.integer_tables
-    oracle.draw.quantized oracle.draw.integer_elementwise oracle.draw.integer_compare
+    oracle.draw.quantized oracle.draw.integer_elementwise oracle.draw.integer_products
+    oracle.draw.integer_compare
     oracle.draw.integer_activation
     oracle.draw.moved oracle.draw.movement oracle.draw.slicing oracle.draw.filling
     oracle.draw

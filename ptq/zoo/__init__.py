@@ -1,11 +1,12 @@
-"""Models and data that ptq ships: classifiers of clothes and of place names, and MobileNets to time.
+"""Models and data: trained classifiers of clothes and of place names, and networks of random weights to time.
 
     graph = ptq.zoo.fashion_cnn()
     images, labels = ptq.zoo.data.test_images()
     graph = ptq.zoo.country_lstm(batch=250)
     ids, labels = ptq.zoo.names.test_names()
 
-`ptq.zoo.train` is how the classifiers were trained, `ptq.zoo.accuracy` what quantization costs them.
+`ptq.zoo.train` is how the classifiers were trained, `ptq.zoo.accuracy` what quantization costs them. The
+others are the networks of the announcement of post-training quantization, which `ptq.figures` measures.
 """
 
 from ptq.graph import Graph
@@ -13,9 +14,15 @@ from ptq.zoo import data, names
 from ptq.zoo.country import country_lstm_network
 from ptq.zoo.export import to_graph
 from ptq.zoo.fashion import fashion_cnn_network, fashion_ds_cnn_network
+from ptq.zoo.inception import inception_v3
+from ptq.zoo.lstm import stacked_lstm
 from ptq.zoo.mobilenet import mobilenet_v1, mobilenet_v2
+from ptq.zoo.resnet import resnet_v2_101
 
-__all__ = ["country_lstm", "data", "fashion_cnn", "fashion_ds_cnn", "mobilenet_v1", "mobilenet_v2", "names"]
+__all__ = [
+    "country_lstm", "data", "fashion_cnn", "fashion_ds_cnn", "inception_v3", "mobilenet_v1", "mobilenet_v2",
+    "names", "resnet_v2_101", "stacked_lstm",
+]  # fmt: skip
 
 
 def fashion_cnn() -> Graph:

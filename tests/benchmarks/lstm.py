@@ -14,23 +14,9 @@ import numpy as np
 from timing import RESOLVERS, interleaved_medians, litert_runner, ptq_runner
 
 import ptq
-from ptq.builder.recurrent import LSTMWeights
+from ptq.zoo.lstm import stacked_lstm
 
 STEPS, LAYERS = 64, 2
-
-
-def stacked_lstm(cells):
-    """x [1, 64, cells] -> LSTM -> LSTM -> the outputs of all time steps."""
-    rng = np.random.default_rng(cells)
-    reach = 1 / np.sqrt(cells)
-    b = ptq.Builder(f"lstm_{cells}")
-    x = b.input("x", (1, STEPS, cells))
-    for _ in range(LAYERS):
-        gates = [rng.uniform(-reach, reach, (4, cells, cells)).astype(np.float32) for _ in range(2)]
-        bias = np.zeros((4, cells), np.float32)
-        bias[1] = 1  # the forget gate starts open
-        x = b.unidirectional_sequence_lstm(x, LSTMWeights(*gates, bias))
-    return b.finish(x)
 
 
 def latency(title, content, x):
@@ -84,7 +70,7 @@ def matrix_vector_product(cells):
 
 def main():
     for cells in (512, 1024):
-        converter = ptq.Converter.from_graph(stacked_lstm(cells))
+        converter = ptq.Converter.from_graph(stacked_lstm(cells, LAYERS, STEPS))
         x = np.random.default_rng(1).normal(0, 1, (1, STEPS, cells)).astype(np.float32)
         real = latency(f"{LAYERS} x {cells}, float", converter.convert(), x)
         for recipe in ("current", "2018"):
