@@ -17,6 +17,7 @@ from ptq.oracle.draw import (
     integer_elementwise,
     integer_lstm,
     integer_pool,
+    integer_products,
     integer_reduce,
     integer_resize,
     integer_roots,
@@ -47,6 +48,7 @@ DRAWS: dict[tuple[str, str], Draw] = {
         for name, draw in draws.items()
     },
     **{(name, "integer"): draw for name, draw in integer_elementwise.INTEGER.items()},
+    **{(name, "integer"): draw for name, draw in integer_products.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_compare.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_lstm.INTEGER.items()},
     **{(name, "integer"): draw for name, draw in integer_activation.INTEGER.items()},
