@@ -1,0 +1,66 @@
+"""Exercises: what a check lets pass, and what it says of a learner's mistakes."""
+
+import numpy as np
+import pytest
+
+from ptq.errors import InputError
+from ptq.lessons.exercise import Exercise, Lesson
+
+LESSON = Lesson(
+    1,
+    "How far is it?",
+    [
+        Exercise(
+            "Twice", "Return twice the integer.", "def twice(x):\n    return ...",
+            "def twice(x):\n    return 2 * x",
+            ["add it to itself"], [(1,), (-3,)],
+        ),
+        Exercise(
+            "Half", "Return half of the array, float32.", "def half(x):\n    return ...",
+            "def half(x):\n    return x / np.float32(2)", ["divide"], [(np.array([1, 3], np.float32),)],
+        ),
+    ],
+)  # fmt: skip
+
+
+def test_the_answer_passes_and_the_stub_does_not():
+    for number, exercise in enumerate(LESSON.exercises, 1):
+        assert LESSON.verdict(number, exercise.function(exercise.answer)).passed
+        verdict = LESSON.verdict(number, exercise.function(exercise.stub))
+        assert not verdict.passed
+        assert "the function returns nothing so far" in str(verdict)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: x + x, "Exercise 1: right, 2 of 2 cases"),
+        (lambda x: 2, "Exercise 1: not yet right, 1 of 2 cases"),
+        (lambda x: 2.0 * x, "Exercise 1: not yet right, 0 of 2 cases"),
+        (lambda x: x / 0, "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_verdict_says_what_is_wrong(function, words, capsys):
+    picture = LESSON.check(1, function)
+    assert words in capsys.readouterr().out
+    assert picture.png().startswith(b"\x89PNG")
+
+
+def test_arrays_are_compared_to_the_last_bit_and_stay_as_they_are():
+    def close(x):
+        x /= np.float32(2)
+        return np.nextafter(x, np.float32(9))
+
+    assert not LESSON.verdict(2, close).passed
+    assert LESSON.exercises[1].cases[0][0].tolist() == [1, 3]
+    assert LESSON.verdict(2, lambda x: x * np.float32(0.5)).passed
+
+
+def test_questions_hints_and_answers_are_shown():
+    assert "Return twice the integer" in LESSON.question(1)._repr_markdown_()
+    assert "def twice(x)" in repr(LESSON.question(1))
+    assert repr(LESSON.hint(1)) == "Hint 1 of 1: add it to itself"
+    assert "has 1 hints" in repr(LESSON.hint(1, 2))
+    assert "return 2 * x" in repr(LESSON.answer(1))
+    with pytest.raises(InputError, match="expected 1 to 2"):
+        LESSON.question(3)
