@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from typing import Any
 
 TIMEOUT = 60
@@ -14,6 +12,8 @@ TIMEOUT = 60
 
 def done_apart(work: Callable[[], Any]) -> Any:
     """The result of `work`, plain data; None if its process ended without one."""
+    import multiprocessing  # here: it leaves a module of its own beside those that are imported
+
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(target=_send, args=(work, sender))
     process.start()
@@ -28,6 +28,6 @@ def done_apart(work: Callable[[], Any]) -> Any:
         receiver.close()
 
 
-def _send(work: Callable[[], Any], sender: Connection) -> None:
+def _send(work: Callable[[], Any], sender: Any) -> None:
     sender.send(json.dumps(work()))
     sender.close()
