@@ -66,7 +66,7 @@ LAYERS = """
     zoo.standardize zoo.inception zoo.resnet zoo.lstm
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
-    plot.running plot.sequences plot.filemap
+    plot.running plot.sequences plot.filemap plot.sums plot.windows
     plot.layers plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
@@ -98,7 +98,9 @@ LAYERS = """
     oracle.case oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
-    lessons.exercise lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
+    lessons.exercise lessons.exact_integer_matmul lessons.one_dense_layer
+    lessons.convolution_and_per_channel
+    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}

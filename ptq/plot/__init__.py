@@ -15,11 +15,14 @@ from ptq.plot.numbers import clipped_histogram, number_line, staircase
 from ptq.plot.picture import COLORS, Picture, save
 from ptq.plot.running import Step, number_types, row_ranges
 from ptq.plot.sequences import letter_by_letter, lines, waiting
+from ptq.plot.sums import running_sum, side_by_side
 from ptq.plot.targets import target_and_yours
+from ptq.plot.windows import error_map, padded_images
 
 __all__ = [
     "COLORS", "Bar", "Measured", "Picture", "Ranges", "Step", "bit_ruler", "byte_fates", "byte_shares",
-    "channel_ranges", "clipped_histogram", "grouped_bars", "hex_dump", "layer_errors", "letter_by_letter",
-    "lines", "matrix_product", "number_line", "number_types", "row_ranges", "save", "size_and_accuracy",
-    "staircase", "target_and_yours", "waiting",
+    "channel_ranges", "clipped_histogram", "error_map", "grouped_bars", "hex_dump", "layer_errors",
+    "letter_by_letter", "lines", "matrix_product", "number_line", "number_types", "padded_images",
+    "row_ranges", "running_sum", "save", "side_by_side", "size_and_accuracy", "staircase",
+    "target_and_yours", "waiting",
 ]  # fmt: skip
