@@ -100,7 +100,7 @@ LAYERS = """
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
     lessons.exercise lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
-    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
+    lessons
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
