@@ -29,6 +29,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False,
+        coalesce_streams=True,  # or else it is chance in how many pieces a printed text comes
         resources={"metadata": {"path": str(path.parent)}},
     )  # fmt: skip
     client.execute()

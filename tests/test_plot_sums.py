@@ -12,7 +12,7 @@ def test_a_short_accumulator_leaves_its_range_and_comes_back_at_the_other_end():
     short = lines[1].get_ydata()
     np.testing.assert_array_equal(short[~np.isnan(short)], [100, -56, 100])
     assert np.isnan(short).sum() == 2
-    assert repr(picture) == "the exact sum ends at 100, int8 at 100, after leaving its range 2 times"
+    assert repr(picture) == "the exact sum ends at 100, int8 at 100, after wrapping around 2 times"
 
 
 def test_a_sum_that_fits_is_drawn_without_a_gap():

@@ -42,7 +42,7 @@ def four_terms(x, w, z_x, z_w):
         "The sums of x belong to rows of the result: x.sum(axis=1)[:, None].",
         "What was subtracted twice comes back once: + K * z_x * z_w.",
     ],
-    cases=[(_SMALL_X, _SMALL_W, 3, 0), (_SMALL_X, _SMALL_W, 3, -2), (_X, _W, -128, 17), (_X, _W, 0, 5)],
+    cases=[(_SMALL_X, _SMALL_W, 3, 0), (_SMALL_X, _SMALL_W, 3, -2), (_X[:, :6], _W[:, :6], -12, 7), (_X[:, :6], _W[:, :6], 0, 5)],
 )
 
 FOLD = Exercise(
@@ -112,7 +112,7 @@ def wrapped(total, bits):
         "The stub keeps the right bits, but reads them as an unsigned number.",
         "Move the range -half ... half - 1 to 0 ... 2 * half - 1, take the remainder, move it back.",
     ],
-    cases=[(100, 8), (128, 8), (-129, 8), (40_000, 16), (-306_023, 16), (2**31, 32), (-(2**31) - 1, 32)],
+    cases=[(100, 8), (128, 8), (-129, 8), (40_000, 16), (-306_023, 16), (2**15, 16), (-(2**15) - 1, 16)],
 )
 
 EXACT = Exercise(

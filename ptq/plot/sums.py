@@ -44,12 +44,12 @@ def running_sum(products: npt.ArrayLike, bits: int = 16, scale: float = 1.0, tit
     area.axhline(0, color=BLACK, lw=0.8)
     other = area.secondary_yaxis("right", functions=(lambda q: q * scale, lambda r: r / scale))
     other.set_ylabel("real units")
-    area.set(xlabel="products added so far", ylabel="accumulator (1 LSB = scale of the sum)", title=title)
+    area.set(xlabel="products added so far", ylabel="accumulator in LSB", title=title)
     area.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     area.legend(frameon=False, ncols=3, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18))
     quiet(area)
     end = f"the exact sum ends at {exact[-1]:,}, int{bits} at {short[-1]:,}"
-    return Picture(figure, f"{end}, after leaving its range {jumps.size} times")
+    return Picture(figure, f"{end}, after wrapping around {jumps.size} times")
 
 
 def side_by_side(
