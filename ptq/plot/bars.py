@@ -107,17 +107,25 @@ def _draw(area: Any, panel: Panel, styles: Mapping[str, int], marks: dict[str, A
             marks[m.form] = bar
         if m.error:
             marks[WHISKER] = area.errorbar(place, m.value, m.error, color=BLACK, capsize=3, lw=1)
-        number = f"{m.value:,.{panel.digits}f}" + (f"\n{m.note}" if m.note else "")
-        area.annotate(
-            number, (place, max(m.value + m.error, m.published or 0)), (0, 4), textcoords="offset points",
-            ha="center", va="bottom", fontsize=8, zorder=4,
-            bbox={"fc": "white", "ec": "none", "alpha": 0.9, "pad": 0.8},
-        )  # fmt: skip
+        _annotate(area, panel, m, place)
     area.set_xticks(range(len(panel.models)), panel.models)
     area.set(ylabel=panel.label, title=panel.title)
     area.margins(y=0.18)
     if panel.top is not None:
         area.set_ylim(0, panel.top)
+
+
+def _annotate(area: Any, panel: Panel, m: Measured, place: float) -> None:
+    """The number above its bar; inside of it where the group's published line would run through it."""
+    number = f"{m.value:,.{panel.digits}f}" + (f"\n{m.note}" if m.note else "")
+    room = 0.15 * max(other.value for other in panel.measured)
+    inside = m.value <= panel.published.get(m.model, -1) < m.value + room
+    height = m.value if inside else max(m.value + m.error, m.published or 0)
+    area.annotate(
+        number, (place, height), (0, -3 if inside else 4), textcoords="offset points", ha="center",
+        va="top" if inside else "bottom", fontsize=8, zorder=4,
+        bbox={"fc": "white", "ec": "none", "alpha": 0.9, "pad": 0.8},
+    )  # fmt: skip
 
 
 def _draw_lines(area: Any, panel: Panel, marks: dict[str, Any], published: str) -> None:
