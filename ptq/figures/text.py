@@ -80,8 +80,8 @@ def latency_section(measured: Sequence[Performance]) -> Section:
     remark = (
         "One inference on one thread, batch 1, median of interleaved runs; faster: float time / its time. "
         "XNNPACK has no hybrid depthwise convolution: the older kernels run those of "
-        '"current" one by one, between its own parts, while "2018" only stores them as int8. ptq multiplies the '
-        "integers as floats, exactly, and is as fast as float, no faster."
+        '"current" one by one, between its own parts, while "2018" only stores them as int8. ptq multiplies '
+        "the integers as floats, exactly, and is as fast as float, no faster."
     )
     return Section("Latency", "latency.png", header, rows, remark, names=2)
 
