@@ -67,6 +67,7 @@ LAYERS = """
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
     plot.running plot.sequences plot.filemap plot.sums plot.windows
+    plot.meeting plot.choices
     plot.layers plot.bars plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
@@ -101,6 +102,7 @@ LAYERS = """
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
     lessons.exercise lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
+    lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
     lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check
     cli.figures cli
