@@ -38,7 +38,7 @@ def parameters(low, high):
     ],
     cases=[(-1.0, 1.0), (0.0, 6.0), (2.0, 4.0), (-7.5, -2.5), (-0.3, 12.0), (-9.0, 0.1)],
     setup={"round_half_away": round_half_away},
-    unit="scale, zero point, scale, ...",
+    unit="scale, LSB",
 )
 
 WIDEN = Exercise(

@@ -143,7 +143,7 @@ def output_parameters(operator, input, observed):
             "PAD", "TRANSPOSE", "CONCATENATION", "LEAKY_RELU",
         )
     ],
-    unit="scale, zero point, scale, ...",
+    unit="scale, LSB",
 )  # fmt: skip
 
 lesson = Lesson(

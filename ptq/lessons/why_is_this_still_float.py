@@ -78,7 +78,7 @@ def may_fuse(layer, fused, readers, is_output):
             "MAX_POOL_2D",
         }
     },
-    unit="yes (1) or no (0)",
+    unit="0 or 1",
 )  # fmt: skip
 
 HYBRID = Exercise(
@@ -106,11 +106,11 @@ def becomes_hybrid(type, elements, stored):
         ("MUL", 2048, True), ("DEPTHWISE_CONV_2D", 2304, True),
     ],
     setup={"HYBRID_TYPES": {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}},
-    unit="yes (1) or no (0)",
+    unit="0 or 1",
 )  # fmt: skip
 
 SKIP = Exercise(
-    title="Keep two layers float.",
+    title="Keep both ends float.",
     question="""
 A common wish: the first layer and the last one stay float, all others become integers. Write what is
 assigned to `converter.skip` for the classifier `fashion_cnn`: a function of an operator (it has a `.type`)
@@ -138,7 +138,7 @@ def skip(operator, name):
         (Operator("FULLY_CONNECTED", [15, 16, 17], [18]), "dense2"),
         (Operator("SOFTMAX", [18], [19]), "probabilities"),
     ],
-    unit="skipped (1) or not (0)",
+    unit="0 or 1",
 )  # fmt: skip
 
 lesson = Lesson(8, "Why is this layer still float?", [FOLD, FUSE, HYBRID, SKIP])

@@ -85,11 +85,11 @@ def operator_chains(chains: Mapping[str, Sequence[tuple[str, str]]], title: str 
     from matplotlib.patches import Rectangle
 
     heights = {name: -(-len(chain) // PER_LINE) for name, chain in chains.items()}
-    figure, ((area,),) = new_figure(1, 1, (10, 0.9 + 0.42 * sum(heights.values()) + 0.42 * len(chains)))
+    figure, ((area,),) = new_figure(1, 1, (10, 0.8 + 0.4 * sum(heights.values()) + 0.22 * len(chains)))
     y = 0.0
     for name, chain in chains.items():
-        area.text(0, y - 0.25, name, ha="left", va="center", fontsize=9.5, weight="bold")
-        y -= 1
+        area.text(0, y, name, ha="left", va="center", fontsize=9.5, weight="bold")
+        y -= 1.05
         for number, (kind, arithmetic) in enumerate(chain):
             line, column = divmod(number, PER_LINE)
             color, hatch = FILLS[arithmetic]
@@ -99,13 +99,13 @@ def operator_chains(chains: Mapping[str, Sequence[tuple[str, str]]], title: str 
             plate = {"fc": "white", "ec": "none", "pad": 0.8, "alpha": 0.85}
             area.text(column + 0.47, place[1] + 0.36, SHORT.get(kind, kind), ha="center", va="center",
                       fontsize=6.5, bbox=plate)  # fmt: skip
-        y -= heights[name]
+        y -= heights[name] - 0.5
     used = [a for a in FILLS if any(a == found for chain in chains.values() for _, found in chain)]
     for arithmetic in used:
         color, hatch = FILLS[arithmetic]
         area.bar(0, 0, color=color, hatch=hatch, ec="white", alpha=0.6, label=_named(arithmetic))
     area.legend(frameon=False, ncols=4, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 0.0))
-    area.set(xlim=(-0.1, PER_LINE), ylim=(y + 0.75, 0.2))
+    area.set(xlim=(-0.1, PER_LINE), ylim=(y + 0.4, 0.35))
     area.set_axis_off()
     if title:
         figure.suptitle(title)

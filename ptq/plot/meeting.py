@@ -56,8 +56,10 @@ def rulers(rows: Sequence[Ruler], title: str = "") -> Picture:
             area.plot(real, y + 0.07, MARKERS[number % len(MARKERS)], color=RED, ms=7, zorder=3)
             plate = {"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.9}
             area.text(real, y - 0.07, str(q), ha="center", va="top", fontsize=8, color=RED, weight="bold",
-                      bbox=plate)  # fmt: skip
-            area.text(real, y + 0.22, words, ha="center", va="bottom", fontsize=8.5, color=RED, bbox=plate)
+                      bbox=plate, zorder=4)  # fmt: skip
+            area.text(
+                real, y + 0.22, words, ha="center", va="bottom", fontsize=8.5, color=RED, bbox=plate, zorder=4
+            )
     labels = [f"{row.label}\n1 LSB = {row.scale:g}" for row in rows]
     area.set_yticks([-number for number in range(len(rows))], labels, fontsize=9)
     area.set(ylim=(0.7 - len(rows), 0.62), xlabel="real number; on each ruler the integers that stand for it")
