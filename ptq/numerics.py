@@ -34,7 +34,9 @@ class Numerics:
         scales of RELU, LEAKY_RELU, ABS, MUL, DIV and PRELU are rounded to float32 at every step in lite, and
         doubles in micro. Only lite knows powers of two in ADD and SUB on int16, only micro
         SQUARED_DIFFERENCE on int16. Of reals, micro casts NaN to the integer 0, starts SUM, REDUCE_MAX and
-        REDUCE_MIN at a neutral element even over all axes, and lets NaN at the very start win ARG_MAX.
+        REDUCE_MIN at a neutral element even over all axes, and lets NaN at the very start win ARG_MAX; its
+        SVDF adds its filters to the bias, calls the C library's tanh, not Eigen's, and takes the upper bound
+        of an activation for NaN.
 
     product_rescale: how CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED rescale accumulators: "kernel" as the
         library's own kernels do, in fixed point but for FULLY_CONNECTED in lite, which rounds their product

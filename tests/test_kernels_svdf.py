@@ -11,6 +11,7 @@ import ptq
 from ptq.build import Builder
 from ptq.errors import ShapeError, UnsupportedError
 from ptq.graph import Quantization
+from ptq.kernels.libm import tanhf
 from ptq.kernels.svdf import svdf_float, svdf_hybrid
 
 
@@ -113,3 +114,55 @@ def test_float_time_weights_beside_int8_feature_weights_are_refused_or_right():
     intended = ptq.Interpreter(graph=graph, numerics=ptq.PORTABLE)
     outputs = [float(intended.run([np.full((1, 1), value, F)])[0][0, 0]) for value in (2, 4)]
     np.testing.assert_allclose(outputs, [1, 2.5], rtol=2**-21)  # 127 / 127, rounded four times
+
+
+ODD = np.array([0, -0.0, np.inf, -np.inf, np.nan, 3.4e38, -3.4e38, 1e-45, -1e-45, 0.3, -2, 7], F)
+
+
+def one_filter_each(values, activation, kernel_of=ptq.TFLITE_MICRO, bias=None):
+    """Units that show a value each."""
+    one = np.ones((1, 1), F)
+    rows = values.reshape(-1, 1)
+    bias = np.zeros(1, F) if bias is None else bias
+    return svdf_float(rows, one, one, bias, np.zeros_like(rows), 1, activation, kernel_of)[0].ravel()
+
+
+@pytest.mark.parametrize(
+    "activation, of_nan", [("NONE", np.nan), ("RELU", 0), ("RELU6", 6), ("RELU_N1_TO_1", 1), ("TANH", np.nan)]
+)
+def test_micro_has_other_activations(activation, of_nan):
+    """Of NaN and a bound it takes the bound; its tanh is the C library's."""
+    found = one_filter_each(ODD, activation)
+    assert_same_bits(found[4], F(of_nan))
+    if activation != "TANH":
+        lite = one_filter_each(ODD, activation, ptq.PORTABLE)
+        assert_same_bits(np.delete(found, 4), np.delete(lite, 4))
+    else:
+        assert_same_bits(found, tanhf(ODD + F(0)))
+        x = np.linspace(-3, 3, 99, dtype=F)
+        assert (one_filter_each(x, "TANH") != one_filter_each(x, "TANH", ptq.PORTABLE)).any()
+
+
+def test_micro_adds_the_filters_to_the_bias():
+    """(1 + 2^-24) + 2^-24 = 1, but 1 + (2^-24 + 2^-24) is more."""
+    x, features, time = np.full((1, 1), 2.0**-24, F), np.ones((2, 1), F), np.ones((2, 1), F)
+    bias, state = np.ones(1, F), np.zeros((1, 2), F)
+    micro, lite = (
+        svdf_float(x, features, time, bias, state, 2, "NONE", numerics)[0]
+        for numerics in (ptq.TFLITE_MICRO, ptq.PORTABLE)
+    )
+    assert micro[0, 0] == 1
+    assert lite[0, 0] == 1 + 2.0**-23
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("activation", ["NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH"])
+def test_micro_confirms_the_activations(activation):
+    pytest.importorskip("tflite_micro")
+    from micro import run_micro
+
+    b = Builder()
+    x = b.input("x", (len(ODD), 1))
+    y = b.svdf(x, np.ones((1, 1), F), np.ones((1, 1), F), np.zeros(1, F), activation=activation)
+    found = run_micro(b.finish(y), [ODD.reshape(-1, 1)])[0].ravel()
+    assert_same_bits(one_filter_each(ODD, activation), found)

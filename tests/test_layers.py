@@ -67,11 +67,13 @@ LAYERS = """
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
     plot.running plot.sequences plot.filemap plot.sums plot.windows
-    plot.layers plot zoo.accuracy arrays inspect
+    plot.meeting plot.choices
+    plot.layers plot.bars plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
+    figures.published figures.timing figures.measure figures.draw figures.text figures
     oracle.same oracle.apart oracle.problem oracle.traces oracle.model
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
@@ -100,8 +102,10 @@ LAYERS = """
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
     lessons.exercise lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
-    lessons
-    cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check cli
+    lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
+    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
+    cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check
+    cli.figures cli
 """
 ORDER = {f"ptq.{name}": rank for rank, name in enumerate(LAYERS.split())}
 FACADES = {"ptq", "ptq.__main__"}

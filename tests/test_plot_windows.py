@@ -21,6 +21,7 @@ def test_white_is_no_error_and_small_maps_hold_their_numbers():
     low, high = area.images[0].get_clim()
     assert (low, high) == (-4, 4)
     assert area.texts[0].get_text() == "-4"
+    assert [(patch.get_xy(), patch.get_hatch()) for patch in area.patches] == [((-0.5, -0.5), "//")]
     assert repr(picture) == "2 of 9 pixels are off, 1 of them at the edge; the largest error is 4 LSB, 1"
 
 

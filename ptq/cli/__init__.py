@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ptq.cli import check, compare, convert, demo, explain, inspect, run, vectors
+from ptq.cli import check, compare, convert, demo, explain, figures, inspect, run, vectors
 from ptq.errors import PtqError
 from ptq.terminal import printable
 
-COMMANDS = demo, convert, run, inspect, compare, explain, vectors, check
+COMMANDS = demo, convert, run, inspect, compare, explain, vectors, check, figures
 """In the order in which `ptq --help` lists them; each adds itself to the parser."""
 
 EPILOG = "Every command explains itself: ptq COMMAND --help. A first look: ptq demo"

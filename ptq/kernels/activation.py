@@ -67,6 +67,24 @@ def activate_float(x: Array, activation: str = "NONE", out: Array | None = None)
     return activated
 
 
+def activate_float_micro(x: Array, activation: str = "NONE") -> Array:
+    """The same as TensorFlow Lite for Microcontrollers has it, in SVDF: TANH is the C library's.
+
+    NaN becomes the upper bound, or the lower one if that is the only one: fmin and fmax take a number first.
+    Any shape, float32. Errors: UnsupportedError for SIGN_BIT.
+    Source: tflite-micro, `micro/kernels/activation_utils.h`, ActivationValFloat.
+    """
+    if activation == "TANH":
+        return tanhf(x)
+    if activation not in BOUNDS:
+        raise UnsupportedError(
+            f"fused activation {activation} found, expected one of {', '.join(BOUNDS)} and TANH"
+        )
+    lower, upper = BOUNDS[activation]
+    bounded = x if upper is None else np.fmin(x, F(upper))
+    return bounded if lower is None else np.fmax(bounded, F(lower))
+
+
 def relu_float(x: Array) -> Array:
     """output = max(0, x). Any shape, float32.
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ptq import defects
 from ptq.errors import ShapeError
-from ptq.kernels.activation import activate_float
+from ptq.kernels.activation import activate_float, activate_float_micro
 from ptq.kernels.call import Call, Kernel
 from ptq.kernels.lanes import lane_sum
 from ptq.kernels.recurrent import Matrix, add_products, int8_weights, matrix_of
@@ -43,12 +43,13 @@ def svdf_float(
     """One step of the formulas above; returns the output [batch, units] and the new state.
 
     All float32. Every sum but the first runs in the runtime's lanes; the feature product does so with ordered
-    float sums, while BLAS differs by at most I * 2^-23 * sum |weights_feature * x|.
+    float sums, while BLAS differs by at most I * 2^-23 * sum |weights_feature * x|. Micro adds the filters
+    to the bias, and has another activation, `activate_float_micro`.
     Errors: ShapeError. Source: `tflite/kernels/internal/reference/svdf.h`, EvalFloatSVDF.
     """
     matrix = Matrix.of("SVDF", weights_feature)
     state = _remember(input, matrix, state, weights_time, False, numerics)
-    return _filter(state, weights_time, bias, rank, activation, numerics), state
+    return _filter(state, weights_time, bias, rank, activation, numerics, False), state
 
 
 def svdf_hybrid(
@@ -70,7 +71,7 @@ def svdf_hybrid(
     """
     matrix, time = Matrix.of("SVDF", weights_feature), weights_time[0] * weights_time[1]
     state = _remember(input, matrix, state, time, asymmetric_quantize_inputs, numerics)
-    return _filter(state, time, bias, rank, activation, numerics), state
+    return _filter(state, time, bias, rank, activation, numerics, True), state
 
 
 def _remember(
@@ -87,20 +88,39 @@ def _remember(
 
 
 def _filter(
-    state: Array, weights_time: Array, bias: Array | None, rank: int, activation: str, numerics: Numerics
+    state: Array,
+    weights_time: Array,
+    bias: Array | None,
+    rank: int,
+    activation: str,
+    numerics: Numerics,
+    hybrid: bool,
 ) -> Array:
     filters, batch = len(weights_time), len(state)
     if rank < 1 or filters % rank:
         raise ShapeError(f"SVDF: {filters} filters found, expected a multiple of the rank {rank}, at least 1")
     values = lane_sum(state.reshape(batch, *weights_time.shape) * weights_time, numerics)
-    output = lane_sum(values.reshape(batch, filters // rank, rank), numerics)
+    values = values.reshape(batch, filters // rank, rank)
+    if bias is not None and bias.shape != (filters // rank,):
+        raise ShapeError(f"SVDF: bias of shape {bias.shape} found, expected ({filters // rank},)")
+    if not hybrid and numerics.integer_kernels == "micro":
+        return activate_float_micro(_from_bias(values, bias), activation)
+    output = lane_sum(values, numerics)
     # add bias
     if bias is not None:
-        if bias.shape != (filters // rank,):
-            raise ShapeError(f"SVDF: bias of shape {bias.shape} found, expected ({filters // rank},)")
         output += bias
     # clamp
     return activate_float(output, activation, out=output)
+
+
+def _from_bias(values: Array, bias: Array | None) -> Array:
+    """The sum over the last axis in order, from the bias on: so micro has it."""
+    output = np.zeros(values.shape[:-1], np.float32)
+    if bias is not None:
+        output += bias
+    for column in np.moveaxis(values, -1, 0):
+        output += column
+    return output
 
 
 def _check(x: Array, features: Matrix, state: Array, weights_time: Array) -> None:
@@ -127,7 +147,8 @@ def _svdf(call: Call, features: Matrix, weights_time: Array) -> list[Array]:
     state = _remember(call.float_array(0), features, call.state(4), weights_time, asymmetric, call.numerics)
     call.keep_state(4, state)
     activation = options["fused_activation_function"]
-    return [_filter(state, weights_time, bias, options["rank"], activation, call.numerics)]
+    hybrid = features.hybrid is not None
+    return [_filter(state, weights_time, bias, options["rank"], activation, call.numerics, hybrid)]
 
 
 def _float(call: Call) -> list[Array]:

@@ -26,7 +26,7 @@ one of float32; the row is not all zero.
 def symmetric_row(x):
     reach = np.abs(x).max()
     steps = x * (np.float32(127) / reach)
-    return reach / np.float32(127), [... for y in steps]
+    return reach / np.float32(127), [math.floor(y + 0.5) for y in steps]
 """,
     answer="""
 def symmetric_row(x):
@@ -36,7 +36,7 @@ def symmetric_row(x):
     return reach / np.float32(127), q
 """,
     hints=[
-        "`steps` are right. What is missing is their rounding, one number after the other.",
+        "`steps` are right; so is the rounding, but not for ties below zero.",
         "Half away from zero: the sign of y, times floor(|y| + 0.5), in Python floats: exact.",
     ],
     cases=[(_ROW,), (_HALVES,), (np.array([1e-20, 3e-20], F),), (np.array([-5.0], F),)],

@@ -42,7 +42,12 @@ def four_terms(x, w, z_x, z_w):
         "The sums of x belong to rows of the result: x.sum(axis=1)[:, None].",
         "What was subtracted twice comes back once: + K * z_x * z_w.",
     ],
-    cases=[(_SMALL_X, _SMALL_W, 3, 0), (_SMALL_X, _SMALL_W, 3, -2), (_X[:, :6], _W[:, :6], -12, 7), (_X[:, :6], _W[:, :6], 0, 5)],
+    cases=[
+        (_SMALL_X, _SMALL_W, 3, 0),
+        (_SMALL_X, _SMALL_W, 3, -2),
+        (_X[:, :6], _W[:, :6], -12, 7),
+        (_X[:, :6], _W[:, :6], 0, 5),
+    ],
 )
 
 FOLD = Exercise(

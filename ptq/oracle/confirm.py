@@ -14,7 +14,7 @@ import numpy as np
 
 from ptq.format import dumps
 from ptq.graph import Array, Graph
-from ptq.oracle.problem import CONSTANT, STATE, Problem
+from ptq.oracle.problem import CONSTANT, STATE, Given, Problem
 from ptq.oracle.same import same_bits
 from ptq.oracle.unfit import beyond_litert, beyond_micro
 
@@ -66,7 +66,7 @@ def _litert(resolver: str) -> Callable[[Problem], list[Array]]:
 
 
 def _micro(problem: Problem) -> list[Array]:
-    if any(given is not None and given.kind == STATE and given.array.any() for given in problem.operands):
+    if any(given is not None and given.kind == STATE and not _at_rest(given) for given in problem.operands):
         raise RuntimeError("tflite-micro cannot be given a state")
     if reason := beyond_micro(problem):
         raise RuntimeError(f"tflite-micro: {reason}")
@@ -77,6 +77,13 @@ def _micro(problem: Problem) -> list[Array]:
         interpreter.set_input(array, position)
     interpreter.invoke()
     return [np.array(interpreter.get_output(position)) for position in range(len(graph.outputs))]
+
+
+def _at_rest(given: Given) -> bool:
+    """Whether a state is the one that a model begins with: 0, as an integer its zero point."""
+    quantized = given.quantization
+    zero = 0 if quantized is None else int(quantized.zero_point[0])
+    return bool((given.array == zero).all())
 
 
 def _fed(problem: Problem, graph: Graph) -> list[tuple[int, Array]]:

@@ -90,7 +90,7 @@ class Problem:
         operator = Operator(self.operator, read, [], {**options, **self.options}, table, self.version)
         if self.intermediates:
             operator.extra["intermediates"] = [
-                graph.add_tensor(Tensor(f"intermediate_{n}", (), w.type, None, w.quantization))
+                graph.add_tensor(Tensor(f"intermediate_{n}", (0,), w.type, None, w.quantization))
                 for n, w in enumerate(self.intermediates)
             ]
         shapes = infer_shapes(operator, self._known())

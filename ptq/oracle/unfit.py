@@ -30,8 +30,6 @@ def beyond_micro(problem: Problem) -> str | None:
         return "DIV of the smallest int32 by -1 ends the process"
     if operator == "SVDF" and problem.operands[3] is None:
         return "SVDF ends the process without a bias"
-    if operator == "SVDF" and problem.options.get("fused_activation_function") == "TANH":
-        return "SVDF calls the C library's tanh, which ptq's presets do not"
     if operator == "PRELU" and rank > 4:
         return "PRELU on more than 4 dimensions ends the process"
     if operator == "ADD" and _plain(first, "int32") and _activation(problem):

@@ -7,9 +7,12 @@ that tells two marks apart; axes are labelled in integers (LSB, "least significa
 from __future__ import annotations
 
 from ptq.plot.arithmetic import bit_ruler, matrix_product
+from ptq.plot.bars import Measured, Panel, bar_panels, grouped_bars
+from ptq.plot.choices import chosen_ranges, operator_chains
 from ptq.plot.filemap import byte_fates, byte_shares
 from ptq.plot.hexdump import hex_dump
-from ptq.plot.layers import Measured, grouped_bars, layer_errors
+from ptq.plot.layers import layer_errors
+from ptq.plot.meeting import Ruler, rulers, table_curve
 from ptq.plot.models import Bar, Ranges, channel_ranges, size_and_accuracy
 from ptq.plot.numbers import clipped_histogram, number_line, staircase
 from ptq.plot.picture import COLORS, Picture, save
@@ -20,9 +23,10 @@ from ptq.plot.targets import target_and_yours
 from ptq.plot.windows import error_map, padded_images
 
 __all__ = [
-    "COLORS", "Bar", "Measured", "Picture", "Ranges", "Step", "bit_ruler", "byte_fates", "byte_shares",
-    "channel_ranges", "clipped_histogram", "error_map", "grouped_bars", "hex_dump", "layer_errors",
-    "letter_by_letter", "lines", "matrix_product", "number_line", "number_types", "padded_images",
-    "row_ranges", "running_sum", "save", "side_by_side", "size_and_accuracy", "staircase",
+    "COLORS", "Bar", "Measured", "Panel", "Picture", "Ranges", "Ruler", "Step", "bar_panels",
+    "bit_ruler", "byte_fates", "byte_shares", "channel_ranges", "chosen_ranges", "clipped_histogram",
+    "error_map", "grouped_bars", "hex_dump", "layer_errors", "letter_by_letter", "lines",
+    "matrix_product", "number_line", "number_types", "operator_chains", "padded_images", "row_ranges",
+    "rulers", "running_sum", "save", "side_by_side", "size_and_accuracy", "staircase", "table_curve",
     "target_and_yours", "waiting",
 ]  # fmt: skip

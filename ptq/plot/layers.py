@@ -1,13 +1,12 @@
-"""Figures of whole models: the error of every layer, and what quantization does to size and speed."""
+"""Figures of whole models: the error of every layer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from ptq.plot.picture import BLACK, BLUE, COLORS, HATCHES, ORANGE, RED, Picture, new_figure, quiet
+from ptq.plot.picture import BLUE, ORANGE, RED, Picture, new_figure, quiet
 
 MOST_NAMES = 40
 
@@ -47,45 +46,3 @@ def layer_errors(
     area.legend(frameon=False, fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.3))
     quiet(area)
     return Picture(figure, f"{title}: {note}" if title else note)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One model in one form. value: bytes, milliseconds, per cent; published: what was announced, or None."""
-
-    model: str
-    form: str
-    value: float
-    published: float | None = None
-
-
-def grouped_bars(measured: Sequence[Measured], label: str, title: str = "", digits: int = 1) -> Picture:
-    """A group of bars for each model, a bar for each of its forms, a black line for a published number."""
-    models = list(dict.fromkeys(m.model for m in measured))
-    forms = list(dict.fromkeys(m.form for m in measured))
-    figure, ((area,),) = new_figure(1, 1, (1.9 * len(models) + 2.5, 3.6))
-    width = 0.8 / len(forms)
-    for number, form in enumerate(forms):
-        rows = [m for m in measured if m.form == form]
-        places = [models.index(m.model) + (number - (len(forms) - 1) / 2) * width for m in rows]
-        color, hatch = COLORS[number % len(COLORS)], HATCHES[number % len(HATCHES)]
-        area.bar(
-            places, [m.value for m in rows], width * 0.92, color=color, hatch=hatch, ec="white", label=form
-        )
-        for place, m in zip(places, rows, strict=True):
-            area.annotate(
-                f"{m.value:,.{digits}f}", (place, m.value), (0, 3), textcoords="offset points", ha="center",
-                va="bottom", fontsize=8,
-            )  # fmt: skip
-            if m.published is not None:
-                area.plot([place - width / 2, place + width / 2], [m.published] * 2, color=BLACK, lw=2)
-    if any(m.published is not None for m in measured):
-        area.plot([], [], color=BLACK, lw=2, label="published")
-    area.set_xticks(range(len(models)), models)
-    area.set(ylabel=label, title=title)
-    area.margins(y=0.15)
-    area.legend(
-        frameon=False, fontsize="small", ncols=len(forms) + 1, loc="upper center", bbox_to_anchor=(0.5, -0.1)
-    )
-    quiet(area)
-    return Picture(figure, title or label)

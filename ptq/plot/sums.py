@@ -65,7 +65,8 @@ def side_by_side(
     figure, ((above,), (below,)) = new_figure(2, 1, (9, 4.6), sharex=True, height_ratios=[3, 2])
     above.plot(places, wanted, "o", mfc="none", mec=BLACK, ms=11, label="float")
     width = 0.8 / max(len(others), 1)
-    below.axhspan(-0.5, 0.5, color=SKY, alpha=0.3, lw=0, label="half a step")
+    below.axhspan(-0.5, 0.5, color=SKY, alpha=0.3, lw=0)
+    above.plot([], [], "s", color=SKY, alpha=0.5, ms=9, label="below: half a step to each side")
     largest = []
     for number, (name, values) in enumerate(others.items()):
         found = np.asarray(values, np.float64).reshape(-1)

@@ -37,7 +37,7 @@ def padded_images(
                 area.add_patch(Rectangle(place, 1, 1, fc=color, ec="white", hatch=hatch, alpha=0.4, lw=1.5))
                 real = scale * (int(padded[y, x]) - zero_point)
                 middle, plate = place[0] + 0.5, {"fc": "white", "ec": "none", "pad": 1, "alpha": 0.85}
-                area.text(middle, place[1] + 0.5, f"{padded[y, x]}\n{real:g}", ha="center", va="center",
+                area.text(middle, place[1] + 0.5, f"{padded[y, x]}\n{real:.3g}", ha="center", va="center",
                           fontsize=9, bbox=plate)  # fmt: skip
         area.set(xlim=(-0.05, columns + 0.05), ylim=(-0.05, rows + 0.05), aspect="equal")
         area.set_title(f"{title}: the border stands for {scale * (fill - zero_point):g}", fontsize=10)
@@ -50,16 +50,20 @@ def padded_images(
 def error_map(errors: npt.ArrayLike, step: float, title: str = "") -> Picture:
     """How far each pixel of an output is off, in LSB: a diverging scale whose white is no error.
 
-    errors: [H, W], in LSB. step: the real size of one, for the second label. Up to 8 rows and columns the
-    numbers stand in the cells.
+    Negative errors are hatched, as both ends of the scale are dark in grey. errors: [H, W], in LSB. step:
+    the real size of one, for the second label. Up to 8 rows and columns the numbers stand in the cells.
     """
+    from matplotlib.patches import Rectangle
+
     values = np.asarray(errors, np.float64)
     reach = max(float(np.abs(values).max(initial=0)), 1e-9)
     rows, columns = values.shape
     figure, ((area,),) = new_figure(1, 1, (5.6, 4.2))
     shown = area.imshow(values, cmap="PuOr_r", vmin=-reach, vmax=reach)
     bar = figure.colorbar(shown, ax=area, shrink=0.9)
-    bar.set_label(f"error in LSB (1 LSB = {step:.3g})")
+    bar.set_label(f"error in LSB (1 LSB = {step:.3g}); hatched: negative")
+    for y, x in np.argwhere(values < 0):
+        area.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc="none", ec="white", hatch="//", lw=0))
     if max(rows, columns) <= MOST_NUMBERS:
         for y in range(rows):
             for x in range(columns):

@@ -90,7 +90,10 @@ class Run:
         layer = self.layer
         h, c = layer.output_state.values, layer.cell_state.values
         first: tuple[Row, Row] = (
-            [int(q) for q in h[row * layer.outputs : (row + 1) * layer.outputs]],
+            self.rules.first_integer_output(
+                [int(q) for q in h[row * layer.outputs : (row + 1) * layer.outputs]],
+                layer.output_state.only_zero_point,
+            ),
             [int(q) for q in c[row * layer.cells : (row + 1) * layer.cells]],
         )
         states = self.question.once(("states", row), lambda: [first])
@@ -117,7 +120,8 @@ class Run:
     def _sum(self, gate: str, step: int, row: int, n: int) -> int:
         rules, layer = self.rules, self.layer
         place = rules.gate_operand(gate)
-        x = [int(q) for q in layer.row_of(layer.x, step, row)]
+        moment = rules.moment_read(step, row, layer.steps, layer.batch, layer.time_major)
+        x = [int(q) for q in layer.row_of(layer.x, *moment)]
         weights, recurrent = given(layer.weights[place]), given(layer.recurrent[place])
         bias = 0 if layer.normalization else int(given(layer.bias[place]).values[n])
         of_x = self.product_factor(weights, layer.x.only_scale, place, f"{gate} x")

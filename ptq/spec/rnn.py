@@ -97,12 +97,25 @@ class Run:
             ("x", layer.x, layer.weights), ("auxiliary", layer.auxiliary, layer.auxiliary_weights)
         ):  # fmt: skip
             if sequence is not None and weights is not None:
-                rows: Rows = {r: layer.row_of(sequence, time, r) for r in group}
+                rows: Rows = {r: self._read(sequence, time, r) for r in group}
                 total = self._add(name, total, step, row, rows, weights, unit)
         states: Rows = {r: self.before(step, r) for r in group}
+        states[row] = rules.state_seen(states[row], unit, lambda other: self._updated(step, row, other))
         total = self._add("state", total, step, row, states, layer.recurrent, unit)
         # clamp
         return rules.activate(total, self.activation)
+
+    def _read(self, sequence: Operand, time: int, row: int) -> Sequence[float]:
+        layer = self.layer
+        moment = time, row
+        if len(sequence.shape) == 3:
+            moment = self.rules.moment_read(time, row, layer.steps, layer.batch, layer.time_major)
+        return layer.row_of(sequence, *moment)
+
+    def _updated(self, step: int, row: int, unit: int) -> float:
+        with self.rules.quietly():
+            key = (self.layer.backward, "updated", step, row, unit)
+            return self.question.once(key, lambda: self.output(step, row, unit))
 
     def _add(
         self, name: str, total: float, step: int, row: int, rows: Rows, weights: Operand, unit: int

@@ -33,12 +33,16 @@ def _feature(rules: Rules, question: Question, row: int, filter: int) -> float:
     return rules.write("remember", "feature", value)
 
 
+def _before(question: Question, row: int, filter: int) -> list[float]:
+    """The state of a filter, the oldest value first."""
+    filters, memory = question.input(TIME).shape
+    start = (row * filters + filter) * memory
+    return list(question.input(STATE).values[start : start + memory])
+
+
 def _remembered(rules: Rules, question: Question, row: int, filter: int) -> list[float]:
     """The new state of a filter, the oldest value first."""
-    memory = question.input(TIME).shape[1]
-    state = question.input(STATE).values
-    start = (row * question.input(TIME).shape[0] + filter) * memory
-    return rules.shift_memory(list(state[start : start + memory]), _feature(rules, question, row, filter))
+    return rules.shift_memory(_before(question, row, filter), _feature(rules, question, row, filter))
 
 
 def svdf(rules: Rules, question: Question, output: int, index: Index) -> Number:
@@ -55,16 +59,15 @@ def svdf(rules: Rules, question: Question, output: int, index: Index) -> Number:
     values = []
     for r in range(rank):
         filter = rules.filter_of_unit(place, r, rank, time.shape[0])
-        state = _remembered(rules, question, row, filter)
+        after = _remembered(rules, question, row, filter)
+        state = rules.memory_shown(_before(question, row, filter), after)
         weights = [rules.time_weight(time.at(filter, m), time.scale) for m in range(memory)]
         values.append(rules.add_in_lanes(0.0, list(zip(weights, state, strict=True))))
-    # accumulate
-    total = rules.add_in_lanes(0.0, [(value, 1.0) for value in values])
-    # add bias
-    if bias is not None:
-        total = rules.add_real_bias(total, float(bias.values[place]))
+    hybrid = question.input(FEATURE).type == "INT8"
+    # accumulate, add bias
+    total = rules.add_filters(values, None if bias is None else float(bias.values[place]), hybrid)
     # clamp
-    return rules.activate(f32(total), question.options["fused_activation_function"])
+    return rules.activate_filter(f32(total), question.options["fused_activation_function"], hybrid)
 
 
 FLOAT: dict[str, Element] = {"SVDF": svdf}

@@ -80,17 +80,27 @@ ARITHMETICS: dict[str, dict[str, Any]] = {
 """The options of `Converter`; calibrated: with a representative dataset."""
 
 
+def convert(subject: Subject, graph: Graph, calibrated: bool = False, **options: Any) -> Graph:
+    """The subject, or another graph of it, with the options of one of ARITHMETICS."""
+    converter = Converter.from_graph(graph)
+    for name, value in options.items():
+        setattr(converter, name, value)
+    if calibrated:
+        converter.representative_dataset = subject.samples
+    return converter.convert_to_graph()
+
+
 def variants(subject: Subject) -> dict[str, Graph]:
     """The subject in every arithmetic, and int8 per tensor repaired in three ways.
 
     Without layers that can be equalized (an LSTM has none), bias correction alone.
     """
-    graphs = {label: _convert(subject, subject.graph, **options) for label, options in ARITHMETICS.items()}
+    graphs = {label: convert(subject, subject.graph, **options) for label, options in ARITHMETICS.items()}
     even, report = equalize(subject.graph)
     label, samples = "int8 per tensor", subject.samples()
     corrected, _ = correct_bias(graphs[label], subject.graph, samples)
     if report:
-        graphs["+ equalized"] = _convert(subject, even, **ARITHMETICS[label])
+        graphs["+ equalized"] = convert(subject, even, **ARITHMETICS[label])
         graphs["+ bias corrected"] = corrected
         graphs["+ both"], _ = correct_bias(graphs["+ equalized"], even, samples)
     else:
@@ -159,15 +169,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _convert(subject: Subject, graph: Graph, calibrated: bool = False, **options: Any) -> Graph:
-    converter = Converter.from_graph(graph)
-    for name, value in options.items():
-        setattr(converter, name, value)
-    if calibrated:
-        converter.representative_dataset = subject.samples
-    return converter.convert_to_graph()
 
 
 def _batches(inputs: Array) -> list[Array]:

@@ -11,9 +11,9 @@ import time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from timing import RESOLVERS, interleaved_medians, litert_runner, ptq_runner
 
 import ptq
+from ptq.figures.timing import RESOLVERS, interleaved_medians, litert_runner, ptq_runner
 from ptq.zoo.lstm import stacked_lstm
 
 STEPS, LAYERS = 64, 2

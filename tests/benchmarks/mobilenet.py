@@ -16,9 +16,9 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from timing import RESOLVERS, interleaved_medians, litert_runner, ptq_runner
 
 import ptq
+from ptq.figures.timing import RESOLVERS, interleaved_medians, litert_runner, ptq_runner
 from ptq.zoo.mobilenet import mobilenet_v1, mobilenet_v2
 
 QUANTIZE = {

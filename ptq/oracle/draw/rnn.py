@@ -22,6 +22,7 @@ class Recipe:
     """The choices of one problem. auxiliary: "", "stacked" (in place of x on the way back) or "weights".
 
     rounds: whether float sums round, so that their order counts. at_rest: how likely a state is zero.
+    biased: how likely SVDF has a bias. negative_zeros: whether all biases are -0.
     """
 
     operator: str
@@ -40,6 +41,8 @@ class Recipe:
     reach: float = 1.0
     rank: int = 2
     memory: int = 3
+    biased: float = 0.7
+    negative_zeros: bool = False
 
     def problem(self, rng: Random, purpose: str = "", x: Array | None = None) -> Problem:
         """A problem with random numbers; x: the input, if it is given."""
@@ -71,7 +74,7 @@ class Recipe:
         filters = self.units * self.rank
         feature = self.matrix(rng, filters, self.inputs)
         time = self.matrix(rng, filters, self.memory)
-        bias = self.vector(rng, self.units) if rng.random() < 0.7 else None
+        bias = self.vector(rng, self.units) if rng.random() < self.biased else None
         return [feature, time, bias, self.state(rng, filters * self.memory)]
 
     def options(self) -> dict[str, object]:
@@ -112,6 +115,8 @@ class Recipe:
     def vector(self, rng: Random, size: int) -> Given:
         """A bias."""
         values = rng.normal(0, 1, size).astype(F)
+        if self.negative_zeros:
+            return Given(np.full_like(values, -0.0), kind=CONSTANT)
         return Given(values if self.hybrid or self.rounds else in_sixteenths(values), kind=CONSTANT)
 
     def state(self, rng: Random, width: int) -> Given:
@@ -151,9 +156,15 @@ def boundary(operator: str, hybrid: bool) -> Iterator[Problem]:
         )
         yield from _zeros(plain)
     else:
-        yield replace(plain, inputs=11, rounds=True).problem(
+        yield replace(plain, inputs=19, rounds=True).problem(
             rng, "float sums round: four lanes, then what is left"
         )
+        if operator == "SVDF":  # tflite-micro cannot be given a state
+            rested = replace(plain, at_rest=1.0, biased=1.0)
+            yield rested.problem(rng, "tanh is Eigen's, but in micro the C library's")
+            yield replace(rested, rounds=True, rank=3, activation="NONE").problem(
+                rng, "the bias is added last, but in micro it comes first"
+            )
 
 
 def _zeros(plain: Recipe) -> Iterator[Problem]:
@@ -163,6 +174,10 @@ def _zeros(plain: Recipe) -> Iterator[Problem]:
     x[0] = 0
     yield plain.problem(rng, "a row of zeros has the scale 1, and adds nothing", x)
     yield replace(plain, at_rest=1.0).problem(rng, "zeros alone leave the bias", np.zeros_like(x))
+    if plain.operator != "SVDF":  # whose sums begin at +0
+        rested = replace(plain, at_rest=1.0, negative_zeros=True, activation="NONE")
+        yield rested.problem(rng, "products with zeros are not added: a bias of -0 stays", np.zeros_like(x))
+        yield rested.problem(rng, "rows of one step are skipped together, or not at all", x)
 
 
 def random(operator: str, hybrid: bool, rng: Random) -> Problem:

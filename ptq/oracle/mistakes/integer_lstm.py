@@ -20,6 +20,16 @@ class GateWraps(Mistake):
         return wrap_spec(x, 16)
 
 
+class StateFromZero(Mistake):
+    """begins with an int8 output state of 0, where 0 stands for a real other than zero."""
+
+    title = "output state begins at 0"
+
+    def first_integer_output(self, given: Sequence[int], zero_point: int) -> Sequence[int]:
+        """0 for a state at rest."""
+        return [0 if q == zero_point else q for q in given]
+
+
 class CellWraps(Mistake):
     """lets the cell state wrap in 16 bits instead of saturating it."""
 
@@ -99,6 +109,6 @@ class HiddenZeroPointAdded(Mistake):
 
 
 MISTAKES = (
-    GateWraps, CellWraps, CellNotClipped, CellCutOff, CoupledGateOf32768, MeanCutOff, OtherSigmoid,
-    HiddenZeroPointAdded,
+    StateFromZero, GateWraps, CellWraps, CellNotClipped, CellCutOff, CoupledGateOf32768, MeanCutOff,
+    OtherSigmoid, HiddenZeroPointAdded,
 )  # fmt: skip

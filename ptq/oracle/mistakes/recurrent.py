@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ptq.oracle.mistakes.core import Mistake
-from ptq.spec.rules.recurrent import State
+from ptq.spec.rules.recurrent import FLOAT_LANES, State
 
 
 class StateNotCarried(Mistake):
@@ -16,6 +16,41 @@ class StateNotCarried(Mistake):
     def carried_state(self, states: Sequence[State], step: int) -> State:
         """The first."""
         return states[0]
+
+
+class UpdatedInPlace(Mistake):
+    """writes an RNN's new state over the old one, unit after unit, while later units still read it."""
+
+    title = "state updated in place"
+
+    def state_seen(
+        self, before: Sequence[float], unit: int, updated: Callable[[int], float]
+    ) -> Sequence[float]:
+        """New values up to this unit."""
+        return [updated(other) if other < unit else value for other, value in enumerate(before)]
+
+
+class OtherMajor(Mistake):
+    """reads batch-major sequences as time-major ones, or the other way round."""
+
+    title = "time and batch mixed up"
+
+    def moment_read(self, time: int, row: int, steps: int, batch: int, time_major: bool) -> tuple[int, int]:
+        """What lies where the other layout has it."""
+        if time_major:
+            return divmod(row * steps + time, batch)
+        other_row, other_time = divmod(time * batch + row, steps)
+        return other_time, other_row
+
+
+class OldMemoryShown(Mistake):
+    """filters SVDF's memory before the newest value is in it."""
+
+    title = "output of the old memory"
+
+    def memory_shown(self, before: Sequence[float], after: Sequence[float]) -> Sequence[float]:
+        """The old one."""
+        return before
 
 
 class MemoryTheOtherWay(Mistake):
@@ -48,14 +83,47 @@ class FiltersByRank(Mistake):
         return r * (filters // rank) + unit
 
 
+class EigenTanhInMicro(Mistake):
+    """computes tanh in micro's SVDF by Eigen's approximation, where that library calls the C library's."""
+
+    title = "Eigen's tanh in micro"
+
+    def filter_tanh(self, x: float) -> float:
+        """That of TensorFlow Lite."""
+        return self.eigen_tanh(x)
+
+
+class BiasOtherWayRound(Mistake):
+    """adds the bias of SVDF after its filters where the library begins with it, or the reverse."""
+
+    title = "bias of SVDF first or last"
+
+    def bias_comes_first(self, hybrid: bool) -> bool:
+        """The other library's order."""
+        return not super().bias_comes_first(hybrid)
+
+
 class OneLane(Mistake):
     """adds float products one by one where the library has four lanes."""
 
     title = "float products without lanes"
 
-    def lane_total(self, terms: Sequence[float], lanes: int) -> float:
-        """In order."""
-        return super().lane_total(terms, 1)
+    def float_lanes(self) -> int:
+        """One."""
+        return 1
 
 
-MISTAKES = (StateNotCarried, MemoryTheOtherWay, MemoryNotShifted, FiltersByRank, OneLane)
+class FourLanes(Mistake):
+    """adds float products in four lanes where the portable source adds one by one."""
+
+    title = "float products in four lanes"
+
+    def float_lanes(self) -> int:
+        """Those of a register."""
+        return FLOAT_LANES
+
+
+MISTAKES = (
+    StateNotCarried, UpdatedInPlace, OtherMajor, OldMemoryShown, MemoryTheOtherWay, MemoryNotShifted,
+    FiltersByRank, EigenTanhInMicro, BiasOtherWayRound, OneLane, FourLanes,
+)  # fmt: skip

@@ -124,6 +124,10 @@ class IntegerGates(Pointwise, Gates):
 
     # --- cell and output --------------------------------------------------------------------------------
 
+    def first_integer_output(self, given: Sequence[int], zero_point: int) -> Sequence[int]:
+        """The output state to begin with: as it is given; at rest that is its zero point, not 0."""
+        return given
+
     def coupled_integer_gate(self, forget: int) -> int:
         """1 - forget gate, where 1 is 32767."""
         return 32767 - forget

@@ -1,0 +1,83 @@
+"""The figures of the announcement of post-training quantization, made again: size, latency, accuracy.
+
+    print(ptq.figures.make_figures("figures", ["mobilenet_v1", "fashion_cnn"]))
+
+writes pictures and a page with their numbers, `figures.md`, beside what was published. On the command line:
+`ptq figures -o DIR`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ptq import plot
+from ptq.errors import InputError
+from ptq.figures.draw import draw_accuracies, draw_sizes, draw_speedups
+from ptq.figures.measure import CLASSIFIERS, NETWORKS, classify, performance
+from ptq.figures.text import Section, accuracy_section, document, latency_section, size_section
+from ptq.format.files import write_file
+from ptq.plot import Picture
+
+__all__ = ["CLASSIFIERS", "MODELS", "NETWORKS", "make_figures"]
+
+MODELS = (*NETWORKS, *CLASSIFIERS)
+"""What can be measured: networks of random weights for size and latency, trained ones for accuracy."""
+
+ROUNDS, QUICK_ROUNDS = 11, 2
+"""How often each file is timed."""
+
+EXAMPLES, QUICK_EXAMPLES = 2000, 200
+"""How many test examples a trained network classifies."""
+
+PAGE = "figures.md"
+
+
+def make_figures(
+    directory: str | os.PathLike[str], models: Sequence[str] = MODELS, quick: bool = False
+) -> str:
+    """Measure the models, write the figures and `figures.md` to `directory`; returns the tables as text.
+
+    models: of MODELS; of networks of one kind only, there are only their figures. quick: fewer runs and
+    examples. Raises InputError for another model, if something cannot be written, and without matplotlib.
+    """
+    unknown = [name for name in models if name not in MODELS]
+    if unknown or not models:
+        found = repr(unknown[0]) if unknown else "none"
+        raise InputError(f"model {found} found, expected some of {', '.join(MODELS)}")
+    folder = _made(directory)
+    plot.picture.new_figure()  # fails now rather than after minutes, if there is no matplotlib
+    figures = _measured(models, quick)
+    for section, picture in figures:
+        plot.save(picture, folder / section.picture)
+    command = "ptq figures" + (" --quick" if quick else "")
+    if set(models) != set(MODELS):
+        command += f" --models {' '.join(models)}"
+    sections = [section for section, _ in figures]
+    write_file(folder / PAGE, [document(sections, command).encode()])
+    written = [f"wrote {folder / name}" for name in (*(s.picture for s in sections), PAGE)]
+    return "\n\n".join([*(section.plain() for section in sections), "\n".join(written)])
+
+
+def _measured(models: Sequence[str], quick: bool) -> list[tuple[Section, Picture]]:
+    rounds, examples = (QUICK_ROUNDS, QUICK_EXAMPLES) if quick else (ROUNDS, EXAMPLES)
+    measured = [performance(name, rounds) for name in NETWORKS if name in models]
+    found = [classify(name, examples) for name in CLASSIFIERS if name in models]
+    figures = []
+    if measured:
+        figures.append((size_section(measured), draw_sizes(measured)))
+        figures.append((latency_section(measured), draw_speedups(measured)))
+    if found:
+        figures.append((accuracy_section(found, measured), draw_accuracies(found, measured)))
+    return figures
+
+
+def _made(directory: str | os.PathLike[str]) -> Path:
+    folder = Path(directory)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"directory '{folder}' cannot be made ({reason}); choose another with -o") from error
+    return folder
