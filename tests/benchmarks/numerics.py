@@ -32,8 +32,8 @@ STEPS, BATCH, UNITS = 12, 64, 128
 LEGEND = """
 scale     asymmetric activations: x86 builds round max - min to float32 before they divide it by 255, the
           portable source divides in double precision: the last bit of a row's scale may differ
-rounding  x86 builds add 0.5 in float32 and cut: 0.49999997 becomes 1, and so does half a step below any other
-          half; asymmetric: they round x / scale and then add the zero point, the portable source adds it
+rounding  x86 builds add 0.5 in float32 and cut: 0.49999997 becomes 1 (no other number goes wrong);
+          asymmetric: they round x / scale and then add the zero point, the portable source adds it
           first, in float32, so that what lies near a half, or on it, may go the other way
 lanes     SVDF: x86 builds add the terms of a float sum in four lanes, the portable source in order
 row sums  x86 builds add a row's weights in int16; beyond 2,064 weights of one sign that wraps around
