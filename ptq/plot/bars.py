@@ -11,6 +11,9 @@ from ptq.plot.picture import BLACK, COLORS, HATCHES, Picture, new_figure, quiet
 GROUP, WHISKER = 0.8, "one standard error"
 """The share of a group's place that its bars take; what the legend says of whiskers."""
 
+CHARACTER, HANDLE = 0.095, 0.5
+"""Inches that a character takes, and a mark of the legend: a figure of few bars must hold its words."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -70,14 +73,18 @@ def bar_panels(
     stacked: the axes are one above the other, of the same models. published: the words for the black lines.
     first_color: of the first form, a position in COLORS; other things than in another figure need others.
     """
-    widths = [len(panel.models) * (0.35 + 0.36 * len(panel.forms)) for panel in panels]
+    widths = [
+        max(len(panel.models) * (0.35 + 0.36 * len(panel.forms)), CHARACTER * len(panel.title))
+        for panel in panels
+    ]
+    names = list(dict.fromkeys(form for panel in panels for form in panel.forms))
+    least = max(4.0, CHARACTER * len(title))
     if stacked:
-        size = (max(*widths, 4) + 0.9, 1 + 2.3 * len(panels))
+        size = (max(*widths, least) + 0.9, 1 + 2.3 * len(panels))
         figure, axes = new_figure(len(panels), 1, size, sharex=True)
     else:
-        size = (max(sum(widths), 4) + 0.9 * len(panels), 3.8)
+        size = (max(sum(widths), least) + 0.9 * len(panels), 3.8)
         figure, axes = new_figure(1, len(panels), size, width_ratios=widths)
-    names = list(dict.fromkeys(form for panel in panels for form in panel.forms))
     styles = {name: (first_color + number) % len(COLORS) for number, name in enumerate(names)}
     marks: dict[str, Any] = {}
     for panel, area in zip(panels, axes.flat, strict=True):
@@ -86,12 +93,22 @@ def bar_panels(
         quiet(area)
     order = [*names, *(label for label in marks if label not in names)]
     figure.legend(
-        [marks[label] for label in order], order, frameon=False, fontsize="small", ncols=min(len(order), 5),
-        loc="outside lower center",
+        [marks[label] for label in order], order, frameon=False, fontsize="small", loc="outside lower center",
+        ncols=_columns(order, size[0]),
     )  # fmt: skip
     if title:
         figure.suptitle(title)
     return Picture(figure, title or panels[0].title or panels[0].label)
+
+
+def _columns(labels: Sequence[str], width: float) -> int:
+    """How many columns of a legend fit: a column is as wide as its longest label, in small type."""
+    for columns in range(min(len(labels), 5), 1, -1):
+        rows = -(-len(labels) // columns)
+        longest = [max(map(len, labels[start : start + rows])) for start in range(0, len(labels), rows)]
+        if sum(0.75 * CHARACTER * length + HANDLE for length in longest) <= width:
+            return columns
+    return 1
 
 
 def _draw(area: Any, panel: Panel, styles: Mapping[str, int], marks: dict[str, Any]) -> None:
