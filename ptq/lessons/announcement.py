@@ -122,11 +122,11 @@ many times as fast the whole model is.
 """,
     stub="""
 def total_speedup(shares, factors):
-    return sum(s * f for s, f in zip(shares, factors))
+    return sum(s * f for s, f in zip(shares, factors, strict=True))
 """,
     answer="""
 def total_speedup(shares, factors):
-    return 1 / sum(s / f for s, f in zip(shares, factors))
+    return 1 / sum(s / f for s, f in zip(shares, factors, strict=True))
 """,
     hints=[
         "The stub averages speeds. What adds up is time.",

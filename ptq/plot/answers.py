@@ -17,8 +17,10 @@ def image_row(images: npt.ArrayLike, captions: Sequence[str], title: str = "") -
     """Grey images [n, height, width, 1] or [n, height, width] in a row, dark on white, and words below."""
     pixels = np.asarray(images, np.float64)
     pixels = pixels.reshape(pixels.shape[:3])
-    lines = max(caption.count("\n") + 1 for caption in captions)
-    figure, (areas,) = new_figure(1, len(pixels), (1.6 * len(pixels), 1.5 + 0.18 * lines + 0.3 * bool(title)))
+    lines = [caption.split("\n") for caption in captions]
+    width = max(1.6, 0.09 * max(len(line) for words in lines for line in words))
+    height = 1.5 + 0.18 * max(map(len, lines)) + 0.3 * bool(title)
+    figure, (areas,) = new_figure(1, len(pixels), (width * len(pixels), height))
     for area, image, caption in zip(areas, pixels, captions, strict=True):
         area.imshow(image, cmap="gray_r", vmin=0, vmax=1)
         area.set_xticks([])
