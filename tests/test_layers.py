@@ -67,6 +67,7 @@ LAYERS = """
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
     plot.running plot.sequences plot.filemap plot.sums plot.windows
+    plot.answers plot.rounding
     plot.meeting plot.choices
     plot.layers plot.bars plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
@@ -100,7 +101,8 @@ LAYERS = """
     oracle.case oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
-    lessons.exercise lessons.exact_integer_matmul lessons.one_dense_layer
+    lessons.exercise lessons.announcement lessons.numbers_and_scales lessons.rounding_and_fixed_point
+    lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
     lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
     lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons

@@ -43,7 +43,11 @@ def number_line(
         real = scale * (q - zero_point)
         strong = "bold" if q == zero_point else "normal"
         area.text(real, -0.16, str(q), ha="center", va="top", fontsize=8, color=BLUE, weight=strong)
-        area.text(real, 0.16, f"{real:.3g}", ha="center", va="bottom", fontsize=8, weight=strong, rotation=60)
+        plate = {"fc": "white", "ec": "none", "pad": 0.6}  # an arrow passes behind the number
+        area.text(
+            real, 0.16, f"{real:.3g}", ha="center", va="bottom", fontsize=8, weight=strong, rotation=60,
+            bbox=plate, zorder=4,
+        )  # fmt: skip
     for value in values:
         q = min(max(round(value / scale) + zero_point, lowest), highest)
         area.annotate(
