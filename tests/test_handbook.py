@@ -10,7 +10,7 @@ from itertools import pairwise
 import nbformat
 import numpy as np
 import pytest
-from notebook_runner import NOTEBOOKS
+from notebook_runner import NOTEBOOKS, texts
 from test_docs import DOCUMENTS, ROOT
 from test_zoo_accuracy import CORRECT
 
@@ -157,6 +157,29 @@ def test_the_timetables_name_sections_that_exist(heading):
     assert named > 10
 
 
+def said(number):
+    """All that a notebook says, in text and in stored outputs."""
+    cells = nbformat.read(PATHS[number], as_version=4).cells
+    return "\n".join([cell.source for cell in cells] + [text for cell in cells for text in texts(cell)])
+
+
+def test_what_comes_out_is_what_the_lesson_says():
+    """A teacher who quotes the column is not contradicted by the screen."""
+    short = [(row[1], row[4]) for row in rows(section("### A course of three hours"))]
+    answers = [(row[1], " ".join(re.findall(r"\((.*?)\)", row[3]))) for row in long_course()]
+    checked = 0
+    for lessons, text in [*short, *answers]:
+        source = "\n".join(said(number) for number in lessons_in(lessons))
+        for number in re.findall(r"-?\d[\d,]*(?:\.\d+)?(?= %|%|\b)", text):
+            checked += 1
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d,]*\d)", source), f"{number} in {text!r}"
+    assert checked > 30
+
+
+def long_course():
+    return rows(section("### A course of ten hours"))
+
+
 def test_the_short_course_takes_three_hours():
     minutes = [int(row[0]) for row in rows(section("### A course of three hours"))]
     assert minutes == sorted(minutes) and minutes[0] == 0
@@ -166,7 +189,7 @@ def test_the_short_course_takes_three_hours():
 
 def test_the_long_course_does_every_exercise_once():
     done = {}
-    for row in rows(section("### A course of ten hours")):
+    for row in long_course():
         for number, exercises in re.findall(r"(\d\d): ([\d, ]+)", f"{row[4]}; {row[5]}"):
             done.setdefault(number, []).extend(int(n) for n in re.findall(r"\d+", exercises))
     for number, exercises in done.items():
@@ -273,3 +296,13 @@ def test_the_readme_s_table_of_accuracy_has_the_same_numbers():
         pairs = re.findall(r"(\d,\d{3})\**\s\(([\d,]+)", line)
         assert [right for right, _ in pairs] == table[form][3].split("; "), label
         assert [size for _, size in pairs] == table[form][2].split("; "), label
+
+
+def test_times_are_those_of_the_readme():
+    chosen = section("## Which quantization should I use?")
+    speed = (ROOT / "README.md").read_text().split("## Speed")[1].split("\n## ")[0]
+    forms = "float", 'hybrid, "current"', 'hybrid, "2018"', "int8"
+    xnnpack = [row[5].split()[0] for row in rows(speed) if row[0] in forms]
+    assert xnnpack == re.findall(r"([\d.]+) ms", chosen)
+    (gains,) = re.findall(r"([\d.]+) and ([\d.]+) times", chosen)
+    assert [row[3] for row in rows(speed) if row[0].endswith('hybrid "current"')] == list(gains)
