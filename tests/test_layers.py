@@ -106,6 +106,7 @@ LAYERS = """
     lessons.convolution_and_per_channel
     lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
     lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
+    lessons.handout lessons.__main__
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check
     cli.figures cli
 """

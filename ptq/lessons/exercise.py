@@ -66,6 +66,12 @@ class Exercise:
         solution: Callable[..., Any] = functions[-1]
         return solution
 
+    @property
+    def name(self) -> str:
+        """The name of the function that is to be completed."""
+        name: str = self.function(self.stub).__name__
+        return name
+
     def results(self, function: Callable[..., Any]) -> list[Any]:
         """What a function gives for each case: a value, or the error that it raised."""
         found = []
@@ -77,16 +83,20 @@ class Exercise:
                 found.append(error)
         return found
 
+    def compare(self, function: Callable[..., Any]) -> tuple[list[Any], list[Any], list[bool]]:
+        """The answer's results, the function's, and for each case whether they are the same."""
+        targets, found = self.results(self.function(self.answer)), self.results(function)
+        return targets, found, [_same(a, b) for a, b in zip(found, targets, strict=True)]
+
 
 @dataclass(frozen=True)
-class Verdict:
-    """Of a check: how many cases are right, and the picture; prints as a sentence."""
+class Outcome:
+    """Of a check: how many cases are right; prints as a sentence."""
 
     number: int
     right: int
     total: int
     note: str
-    picture: Picture
 
     @property
     def passed(self) -> bool:
@@ -96,6 +106,13 @@ class Verdict:
     def __str__(self) -> str:
         state = "right" if self.passed else "not yet right"
         return f"Exercise {self.number}: {state}, {self.right} of {self.total} cases{self.note}"
+
+
+@dataclass(frozen=True)
+class Verdict(Outcome):
+    """An outcome with its picture: the targets beside what was found."""
+
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -134,12 +151,15 @@ class Lesson:
     def verdict(self, number: int, function: Callable[..., Any]) -> Verdict:
         """Compare a function's results with the answer's: integers exactly, floats bit for bit."""
         exercise = self._exercise(number)
-        targets = exercise.results(exercise.function(exercise.answer))
-        found = exercise.results(function)
-        fits = [_same(a, b) for a, b in zip(found, targets, strict=True)]
+        targets, found, fits = exercise.compare(function)
         draw = exercise.draw or (lambda cases, a, b: target_and_yours(cases, a, b, exercise.unit))
         picture = draw(exercise.cases, targets, found)
         return Verdict(number, sum(fits), len(fits), _note(found, fits), picture)
+
+    def outcome(self, number: int, function: Callable[..., Any]) -> Outcome:
+        """The same without the picture, and without matplotlib."""
+        _, found, fits = self._exercise(number).compare(function)
+        return Outcome(number, sum(fits), len(fits), _note(found, fits))
 
     def _exercise(self, number: int) -> Exercise:
         if not 1 <= number <= len(self.exercises):
