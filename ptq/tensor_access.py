@@ -84,6 +84,15 @@ def details(tensor: Tensor, index: int) -> dict[str, Any]:
             "scales": scales,
             "zero_points": zero_points.astype(np.int32),
             "quantized_dimension": quantized.quantized_dimension if quantized else 0,
+            "block_size": _block_size(tensor),
         },
         "sparsity_parameters": tensor.extra.get("sparsity") or {},
     }
+
+
+def _block_size(tensor: Tensor) -> int:
+    """How many elements share a scale in blockwise quantization, which ptq does not compute; else 0."""
+    match tensor.quantization and tensor.quantization.extra.get("details"):
+        case ("BlockwiseQuantization", {"block_size": int(size)}):
+            return size
+    return 0

@@ -5,7 +5,7 @@ import pytest
 
 import ptq
 from ptq.errors import GraphError, InputError, UnsupportedError
-from ptq.graph import Graph, Operator, Signature, Tensor
+from ptq.graph import Graph, Operator, Quantization, Signature, Tensor
 
 
 def network(batch=-1):
@@ -41,6 +41,24 @@ def test_details_have_the_fields_and_values_of_litert():
             assert a[key] == b[key]
         for key in ("shape", "shape_signature"):
             assert np.array_equal(a[key], b[key])
+
+
+@pytest.mark.peers
+def test_the_size_of_blocks_is_told():
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    b = ptq.Builder()
+    graph = b.finish(b.fully_connected(b.input("x", (1, 64)), np.ones((8, 64), np.float32)))
+    index = graph.operators[0].inputs[1]
+    weights, empty = graph.tensors[index], np.zeros(0)
+    weights.data, weights.type = weights.data.astype(np.int8), "INT8"
+    scales = graph.add_tensor(Tensor("scales", (8, 2), "FLOAT16", np.ones((8, 2), np.float16)))
+    details = "BlockwiseQuantization", {"scales": scales, "zero_points": -1, "block_size": 32}
+    weights.quantization = Quantization(empty.astype(np.float32), empty.astype(np.int64), 0)
+    weights.quantization.extra["details"] = details
+    content = ptq.dumps(graph)
+    for interpreter in (ptq.Interpreter(model_content=content), litert.Interpreter(model_content=content)):
+        sizes = [d["quantization_parameters"]["block_size"] for d in interpreter.get_tensor_details()]
+        assert sizes == [32 if i == index else 0 for i in range(len(graph.tensors))]
 
 
 def test_every_intermediate_tensor_stays_readable_and_is_a_copy():
