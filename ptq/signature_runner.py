@@ -6,6 +6,7 @@ saved. What is shared between them are the resource variables (ASSIGN_VARIABLE).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,19 @@ def find_signature(graph: Graph, key: str | None = None) -> Signature:
     if key is not None and key not in keys:
         raise InputError(f"signature {key!r} found, expected one of {keys}")
     return graph.signatures[0 if key is None else keys.index(key)]
+
+
+def input_names(graph: Graph, given: Collection[str]) -> dict[str, int]:
+    """The main graph's inputs by the names that are given: those of their tensors, or of a signature.
+
+    Where neither fits, the names that are expected: those of the first signature, if there is one.
+    """
+    tensors = {graph.tensors[index].name: index for index in graph.inputs}
+    signatures = [signature.inputs for signature in graph.signatures if signature.subgraph == 0]
+    for names in (tensors, *signatures):
+        if names.keys() == set(given):
+            return names
+    return signatures[0] if signatures else tensors
 
 
 class SignatureRunner:
