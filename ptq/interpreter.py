@@ -65,6 +65,8 @@ class Interpreter:
     def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
         """Give an input another shape, usually another batch size; call `allocate_tensors` afterwards.
 
+        Any shape may be tried: `allocate_tensors` refuses what the operators cannot take.
+
         strict: only dimensions that the model declares as unknown (-1 in its shape signature) may change.
         """
         self._check_one_of(self.graph.inputs, input_index)

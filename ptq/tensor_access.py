@@ -16,18 +16,19 @@ Array = npt.NDArray[Any]
 
 
 def resize(executor: Executor, index: int, shape: Sequence[int], strict: bool) -> None:
-    """Give an input another shape; `allocate` has to follow.
+    """Give an input another shape; `allocate` has to follow, and tells whether the operators take it.
 
     strict: only dimensions that the model declares as unknown (-1 in its shape signature) may change.
+    Source: `tflite/core/subgraph.cc`, ResizeInputTensor and ResizeInputTensorStrict.
     """
     tensor = executor.graph.tensors[index]
     wanted = tuple(int(size) for size in shape)
     signature = tensor.shape_signature or tensor.shape
-    fixed = [s >= 0 and s != w for s, w in zip(signature, wanted, strict=False)]
-    if len(wanted) != len(tensor.shape) or (strict and any(fixed)):
+    fits = len(wanted) == len(signature) and all(s in (-1, w) for s, w in zip(signature, wanted, strict=True))
+    if strict and not fits:
         raise InputError(
             f"input '{tensor.name}': cannot be resized from {tensor.shape} to {wanted}; expected "
-            f"{len(tensor.shape)} dimensions that agree with the signature {signature}"
+            f"{len(signature)} dimensions that agree with the signature {signature}"
         )
     if wanted != tensor.shape or not executor.allocated:
         executor.resize(index, wanted)

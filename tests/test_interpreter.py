@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ptq
-from ptq.errors import GraphError, InputError, UnsupportedError
+from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
 from ptq.graph import Graph, Operator, Quantization, Signature, Tensor
 
 
@@ -75,6 +75,37 @@ def test_run_resizes_the_batch_and_back():
     interpreter = ptq.Interpreter(graph=network())
     assert interpreter.run([np.zeros((5, 3), np.float32)])[0].shape == (5, 3)
     assert interpreter.run([np.zeros((1, 3), np.float32)])[0].shape == (1, 3)
+
+
+OTHERS = [(3,), (2, 2, 3), (1, 1)]
+"""Shapes that a product with three numbers takes, though the model says (-1, 3)."""
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("shape", [(4, 3), (0, 3), *OTHERS, (1, 2), (-1, 3), (2**31 - 1, 3)])
+def test_an_input_takes_the_shapes_that_it_takes_in_litert(shape, strict):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    b = ptq.Builder()
+    x = b.input("x", (-1, 3))
+    content = ptq.dumps(b.finish(b.mul(x, np.array([[1, 2, 3]], np.float32))))
+
+    def outcome(interpreter):
+        try:
+            interpreter.resize_tensor_input(0, shape, strict=strict)
+            interpreter.allocate_tensors()
+        except (RuntimeError, PtqError):
+            return "refused"
+        (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter.set_tensor(0, np.ones(shape, np.float32))
+        interpreter.invoke()
+        value = interpreter.get_tensor(result["index"])
+        described = [d[key].tolist() for d in (given, result) for key in ("shape", "shape_signature")]
+        return described, value.tolist()
+
+    found = outcome(ptq.Interpreter(model_content=content))
+    assert found == outcome(litert.Interpreter(model_content=content))
+    assert (found != "refused") == (shape in ([(4, 3), (0, 3)] if strict else [(4, 3), (0, 3), *OTHERS]))
 
 
 def test_resizing_is_visible_before_invoke():
