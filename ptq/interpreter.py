@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 
 class Interpreter:
-    """Executes a model: its main graph, and the subgraphs that operators such as WHILE run.
+    """Executes a model: its main graph, the subgraphs that operators such as WHILE run, those of signatures.
 
     Give exactly one of model_path, model_content (bytes of a .tflite file) and graph. `numerics` chooses
     the arithmetic where TensorFlow Lite has more than one right answer.

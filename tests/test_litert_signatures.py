@@ -155,12 +155,12 @@ OURS = {
 
 
 def described(graph):
-    """The signatures in order, each tensor as its type, shape signature and quantization."""
+    """The signatures in order, each tensor as its own name, type, shape signature and quantization."""
     found = []
     for s in graph.signatures:
         tensors = [graph, *graph.subgraphs][s.subgraph].tensors
         for name, t in [(n, tensors[i]) for names in (s.inputs, s.outputs) for n, i in names.items()]:
-            found.append((s.key, s.subgraph, name, t.type, t.shape_signature, t.quantized))
+            found.append((s.key, s.subgraph, name, t.name, t.type, t.shape_signature, t.quantized))
     return found
 
 
@@ -175,7 +175,7 @@ def test_our_conversion_gives_the_signatures_of_tensorflows(files, pair):
     graph = ptq.load(converter.convert())
     expected = described(ptq.load(files[pair]))
     assert len(expected) >= 5
-    assert [row[:5] for row in described(graph)] == [row[:5] for row in expected]
+    assert [row[:6] for row in described(graph)] == [row[:6] for row in expected]
     for (*_, ours), (*_, theirs) in zip(described(graph), expected, strict=True):
         assert (ours and (ours.scale, ours.zero_point)) == (theirs and (theirs.scale, theirs.zero_point))
     assert_same_signatures(graph)
