@@ -1,7 +1,8 @@
 """Full integer quantization: a float model with observed ranges becomes one that computes with integers.
 
 Every operator with an integer kernel reads and writes integers; the others stay float between DEQUANTIZE and
-QUANTIZE. Only the main graph is quantized: subgraphs that WHILE and IF run stay float.
+QUANTIZE. Only the main graph is quantized: the subgraphs that WHILE and IF run, and those of further
+signatures, stay float.
 
 Sources: `tflite/converter/transforms/prepare_quantize.cc`, `quantize.cc`, `post_quantize.cc` and
 `modify_io_nodes.cc`.
