@@ -5,6 +5,7 @@ import pytest
 
 from ptq.errors import InputError
 from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.why_is_this_still_float import SKIP
 
 LESSON = Lesson(
     1,
@@ -29,6 +30,19 @@ def test_the_answer_passes_and_the_stub_does_not():
         verdict = LESSON.verdict(number, exercise.function(exercise.stub))
         assert not verdict.passed
         assert "the function returns nothing so far" in str(verdict)
+
+
+def test_right_numbers_of_another_kind_are_told():
+    assert str(LESSON.verdict(1, lambda x: 2.0 * x)) == (
+        "Exercise 1: not yet right, 0 of 2 cases; the numbers are right, but float64 found, expected int64"
+    )
+    assert str(LESSON.verdict(1, lambda x: 2.5 * x)).endswith("0 of 2 cases")
+
+
+def test_a_branch_that_returns_nothing_is_told():
+    lesson = Lesson(0, "", [SKIP])
+    verdict = lesson.verdict(1, lambda operator, name: True if name == "conv1_relu" else None)
+    assert str(verdict).endswith("1 of 7 cases; the function returns nothing in the others")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ class Lesson:
         fits = [_same(a, b) for a, b in zip(found, targets, strict=True)]
         draw = exercise.draw or (lambda cases, a, b: target_and_yours(cases, a, b, exercise.unit))
         picture = draw(exercise.cases, targets, found)
-        return Verdict(number, sum(fits), len(fits), _note(found, fits), picture)
+        return Verdict(number, sum(fits), len(fits), _note(found, targets, fits), picture)
 
     def _exercise(self, number: int) -> Exercise:
         if not 1 <= number <= len(self.exercises):
@@ -147,15 +147,31 @@ class Lesson:
         return self.exercises[number - 1]
 
 
-def _note(found: Sequence[Any], fits: Sequence[bool]) -> str:
+def _note(found: Sequence[Any], targets: Sequence[Any], fits: Sequence[bool]) -> str:
     """What is most worth knowing of wrong results."""
     wrong = [result for result, fit in zip(found, fits, strict=True) if not fit]
     errors = [result for result in wrong if isinstance(result, Exception)]
     if errors:
         return f"; {type(errors[0]).__name__}: {errors[0]}"
     if wrong and all(result is None or result is Ellipsis for result in wrong):
-        return "; the function returns nothing so far"
-    return ""
+        return f"; the function returns nothing {'in the others' if any(fits) else 'so far'}"
+    kinds = [_other_kind(a, b) for a, b, fit in zip(found, targets, fits, strict=True) if not fit]
+    return f"; the numbers are right, but {kinds[0]}" if kinds and all(kinds) else ""
+
+
+def _other_kind(found: Any, target: Any) -> str:
+    """What differs where the numbers are equal and of another kind; nothing if the numbers differ, too."""
+    try:
+        pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(_leaves(found), _leaves(target), strict=True)]
+        equal = all(np.array_equal(a, b) for a, b in pairs)
+    except ValueError:  # another count of numbers
+        return ""
+    names = [(a.dtype.name, b.dtype.name) for a, b in pairs if (a.dtype.kind == "f") != (b.dtype.kind == "f")]
+    return f"{names[0][0]} found, expected {names[0][1]}" if equal and names else ""
+
+
+def _leaves(value: Any) -> list[Any]:
+    return [leaf for v in value for leaf in _leaves(v)] if isinstance(value, tuple | list) else [value]
 
 
 def _same(found: Any, target: Any) -> bool:
