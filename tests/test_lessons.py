@@ -5,6 +5,7 @@ import pytest
 
 from ptq.errors import InputError
 from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.why_is_this_still_float import SKIP
 
 LESSON = Lesson(
     1,
@@ -29,6 +30,40 @@ def test_the_answer_passes_and_the_stub_does_not():
         verdict = LESSON.verdict(number, exercise.function(exercise.stub))
         assert not verdict.passed
         assert "the function returns nothing so far" in str(verdict)
+
+
+def test_right_numbers_of_another_kind_are_told():
+    assert str(LESSON.verdict(1, lambda x: 2.0 * x)) == (
+        "Exercise 1: not yet right, 0 of 2 cases; the numbers are right, but float64 found, expected int64"
+    )
+    assert str(LESSON.verdict(1, lambda x: 2.5 * x)).endswith("0 of 2 cases")
+
+
+def test_wrong_cases_are_listed_with_what_was_expected():
+    assert str(LESSON.wrong(1, lambda x: x + 1)) == "```text\ncase 1: (-3) gives -2, expected -6\n```"
+    assert "(-3) gives ZeroDivisionError: " in str(LESSON.wrong(1, lambda x: x // 0))
+    assert "([1.0, 3.0]) gives [1.0, 3.0], expected [0.5, 1.5]" in str(LESSON.wrong(2, lambda x: x))
+    assert "no case is wrong" in str(LESSON.wrong(1, lambda x: 2 * x))
+
+
+def test_of_a_long_row_the_first_wrong_number_is_shown():
+    row = Exercise("Row", "", "", "def f(n):\n    return list(range(n))", [], [(3,), (20,), (30,)])
+    lesson = Lesson(0, "", [row])
+    text = str(lesson.wrong(1, lambda n: [*range(19), -5]))
+    assert "case 1: (20) gives -5 at [19], expected 19\n" in text
+    assert "case 2: (30) gives [0, 1, 2, 3, 4, 5, 6, 7, ...], expected [0, 1, " in text
+
+
+def test_of_many_wrong_cases_the_first_are_listed():
+    lines = str(Lesson(0, "", [SKIP]).wrong(1, lambda operator, name: name, most=2)).splitlines()
+    assert lines[1].endswith(", conv1_relu) gives conv1_relu, expected True")
+    assert lines[3:] == ["and 5 more", "```"]
+
+
+def test_a_branch_that_returns_nothing_is_told():
+    lesson = Lesson(0, "", [SKIP])
+    verdict = lesson.verdict(1, lambda operator, name: True if name == "conv1_relu" else None)
+    assert str(verdict).endswith("1 of 7 cases; the function returns nothing in the others")
 
 
 @pytest.mark.parametrize(
