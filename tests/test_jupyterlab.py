@@ -28,6 +28,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 START, RUN = 60, 60
 """Seconds that a busy machine may need to start the server or the page, and to run the lesson."""
 
+IDLE = re.compile(r"^Python 3.* \| Idle$")
+"""What the status bar says when the kernel is there and has nothing to do."""
+
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 """JupyterLab would ask whether it may fetch news, in a window over the notebook."""
 
@@ -118,13 +121,13 @@ def page(folder, address):
         page.set_default_timeout(1000 * START)
         try:
             page.goto(address)
-            page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+            page.get_by_text(IDLE).wait_for()
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
             last = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
             error = page.locator("[data-mime-type='application/vnd.jupyter.stderr']")  # it ends the run
             last.or_(error).first.wait_for(state="attached", timeout=1000 * RUN)
-            page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+            page.get_by_text(IDLE).wait_for()
             yield page
         finally:
             page.screenshot(path=folder / "screenshot.png")
