@@ -69,7 +69,7 @@ LAYERS = """
     plot.running plot.sequences plot.filemap plot.sums plot.windows
     plot.answers plot.rounding
     plot.meeting plot.choices
-    plot.layers plot.bars plot zoo.accuracy arrays inspect
+    plot.layers plot.bars plot.catches plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
@@ -105,7 +105,8 @@ LAYERS = """
     lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
     lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
-    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
+    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte
+    lessons.an_oracle_for_your_kernel lessons
     lessons.handout lessons.__main__
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check
     cli.figures cli

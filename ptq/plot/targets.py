@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ Array = npt.NDArray[Any]
 MOST_LABELS = 16
 """Results that are labelled with their number."""
 
+LABEL_WIDTHS = 24, 18
+"""Characters for which the heights of the two axes have room."""
+
 
 def target_and_yours(
     cases: Sequence[Any], targets: Sequence[Any], found: Sequence[Any], unit: str = "LSB"
@@ -25,7 +29,7 @@ def target_and_yours(
     """
     wanted, yours = _flat(targets), _aligned(targets, found)
     places = np.arange(wanted.size)
-    figure, ((above,), (below,)) = new_figure(2, 1, (7, 3.2), sharex=True, height_ratios=[2, 1])
+    figure, ((above,), (below,)) = new_figure(2, 1, (7, 3.6), sharex=True, height_ratios=[3, 2])
     above.plot(places, wanted, "o", mfc="none", mec=BLUE, ms=10, label="target")
     known = np.isfinite(yours)
     above.plot(places[known], yours[known], ".", color=ORANGE, ms=8, label="yours")
@@ -35,11 +39,16 @@ def target_and_yours(
     if not known.all():
         above.plot([], [], "x", color=RED, ms=8, label="yours is no number")
     below.axhline(0, color="black", lw=0.8)
+    above.margins(y=0.12)
+    if not difference.any():
+        below.set_ylim(-1, 1)
     if wanted.size <= MOST_LABELS:
         below.set_xticks(places)
-    above.set_ylabel(f"result in {unit}")
-    below.set(xlabel="result number", ylabel=f"yours - target\nin {unit}")
-    above.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.25))
+    for area, quantity, width in zip((above, below), ("result", "yours - target"), LABEL_WIDTHS, strict=True):
+        area.set_ylabel(textwrap.fill(f"{quantity} in\u00a0{unit}", width), fontsize=9)
+        area.yaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")  # whole numbers, no offset beside
+    below.set_xlabel("result number")
+    above.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.22))
     quiet(above, below)
     same = int(np.sum(known & (difference == 0)))
     return Picture(figure, f"{same} of {wanted.size} results are the target")
