@@ -35,9 +35,11 @@ def test_the_answer_passes_and_the_stub_does_not():
     ("function", "words"),
     [
         (lambda x: x + x, "Exercise 1: right, 2 of 2 cases"),
-        (lambda x: 2, "Exercise 1: not yet right, 1 of 2 cases"),
-        (lambda x: 2.0 * x, "Exercise 1: not yet right, 0 of 2 cases"),
-        (lambda x: x / 0, "ZeroDivisionError: division by zero"),
+        (lambda x: 2, "not yet right, 1 of 2 cases; case 2: twice(-3) is 2, expected -6"),
+        (lambda x: 2.0 * x, "twice(1) is 2.0, expected 2; yours is float64, expected integer"),
+        (lambda x: x / 0, "; ZeroDivisionError: division by zero (case 1: twice(1))"),
+        (lambda x: [x, x], "twice(1) is [1, 1], expected 2; yours is 2 values, expected integer"),
+        (lambda x: np.arange(200), "twice(1) is [0, 1, 2, 3,"),
     ],
 )
 def test_a_verdict_says_what_is_wrong(function, words, capsys):
@@ -54,6 +56,19 @@ def test_arrays_are_compared_to_the_last_bit_and_stay_as_they_are():
     assert not LESSON.verdict(2, close).passed
     assert LESSON.exercises[1].cases[0][0].tolist() == [1, 3]
     assert LESSON.verdict(2, lambda x: x * np.float32(0.5)).passed
+
+
+def test_a_list_may_be_an_array_and_long_arguments_are_named_only():
+    rows = Exercise(
+        "Rows", "", "def rows(x):\n    return ...",
+        "def rows(x):\n    return [int(r.sum()) for r in x]", ["-"],
+        [(np.ones((3, 40), np.int8),), (np.array([[1, 2]]),)],
+    )  # fmt: skip
+    lesson = Lesson(1, "?", [rows])
+    assert lesson.verdict(1, lambda x: x.sum(axis=1, dtype=int)).passed
+    said = str(lesson.verdict(1, lambda x: x.sum(axis=0, dtype=int)))
+    assert "case 1: rows(int8 [3, 40]) is [3, 3, 3" in said
+    assert "..., expected [40, 40, 40]; yours is integer of shape [40], expected 3 values" in said
 
 
 def test_questions_hints_and_answers_are_shown():

@@ -10,6 +10,7 @@ and the answer must pass it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +18,19 @@ from typing import Any
 import numpy as np
 
 from ptq.errors import InputError
+from ptq.lessons.note import note
 from ptq.oracle.same import same_bits
 from ptq.plot.picture import Picture
 from ptq.plot.targets import target_and_yours
+
+
+def round_half_away(y: float) -> int:
+    """The nearest integer, ties away from zero, as the notebooks write it and exercises may use it."""
+    return math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)
+
+
+HALF_AWAY = {"round_half_away": round_half_away}
+"""The setup of exercises that round."""
 
 
 class Text:
@@ -154,12 +165,15 @@ class Lesson:
         targets, found, fits = exercise.compare(function)
         draw = exercise.draw or (lambda cases, a, b: target_and_yours(cases, a, b, exercise.unit))
         picture = draw(exercise.cases, targets, found)
-        return Verdict(number, sum(fits), len(fits), _note(found, fits), picture)
+        said = note(exercise.name, exercise.cases, targets, found, fits)
+        return Verdict(number, sum(fits), len(fits), said, picture)
 
     def outcome(self, number: int, function: Callable[..., Any]) -> Outcome:
         """The same without the picture, and without matplotlib."""
-        _, found, fits = self._exercise(number).compare(function)
-        return Outcome(number, sum(fits), len(fits), _note(found, fits))
+        exercise = self._exercise(number)
+        targets, found, fits = exercise.compare(function)
+        said = note(exercise.name, exercise.cases, targets, found, fits)
+        return Outcome(number, sum(fits), len(fits), said)
 
     def _exercise(self, number: int) -> Exercise:
         if not 1 <= number <= len(self.exercises):
@@ -167,25 +181,13 @@ class Lesson:
         return self.exercises[number - 1]
 
 
-def _note(found: Sequence[Any], fits: Sequence[bool]) -> str:
-    """What is most worth knowing of wrong results."""
-    wrong = [result for result, fit in zip(found, fits, strict=True) if not fit]
-    errors = [result for result in wrong if isinstance(result, Exception)]
-    if errors:
-        return f"; {type(errors[0]).__name__}: {errors[0]}"
-    if wrong and all(result is None or result is Ellipsis for result in wrong):
-        return "; the function returns nothing so far"
-    return ""
-
-
 def _same(found: Any, target: Any) -> bool:
-    """Equal numbers of one kind: 3 is not 3.0000001, and an array not its transpose."""
+    """Equal numbers of one kind: 3 is not 3.0000001, an array not its transpose. A list may be an array."""
     if found is None or found is Ellipsis or isinstance(found, Exception):
         return False
     if isinstance(target, tuple | list):
-        return (
-            isinstance(found, tuple | list) and len(found) == len(target) and all(map(_same, found, target))
-        )
+        rows = isinstance(found, tuple | list) or (isinstance(found, np.ndarray) and found.ndim > 0)
+        return rows and len(found) == len(target) and all(map(_same, found, target))
     if isinstance(target, str):
         return bool(found == target)
     a, b = np.asarray(found), np.asarray(target)
