@@ -31,9 +31,14 @@ def note(
         return "; the function returns nothing so far"
     case = wrong[0]
     yours, wanted = found[case], targets[case]
-    said = f"; case {case + 1}: {_call(name, cases[case])} is {shown(yours)}, expected {shown(wanted)}"
-    kinds = _kind(yours), _kind(wanted)
-    return said if kinds[0] == kinds[1] else f"{said}; yours is {kinds[0]}, expected {kinds[1]}"
+    kinds = [_kind(yours), _kind(wanted)]
+    one, other = [f"  ({kind})" for kind in kinds] if kinds[0] != kinds[1] else ["", ""]
+    lines = [
+        f"case {case + 1}: {_call(name, cases[case])}",
+        f"is        {shown(yours)}{one}",
+        f"should be {shown(wanted)}{other}",
+    ]
+    return "".join(f"\n    {line}" for line in lines)
 
 
 def shown(value: Any) -> str:
