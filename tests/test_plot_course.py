@@ -86,6 +86,18 @@ def test_the_results_of_a_case_stand_between_lines_under_its_number():
     assert [line.get_xdata() for line in above.lines if line.get_linestyle() == ":"] == [[2.5, 2.5]]
 
 
+def test_large_results_are_written_out_and_long_units_in_lines():
+    found = [1_000_000_123, 1_000_000_125]
+    picture = plot.target_and_yours([(1,), (2,)], found, found, "multiplications")
+    above, below = picture.axes
+    picture.png()  # which places the ticks
+    assert above.yaxis.get_offset_text().get_text() == ""
+    assert "1,000,000,124" in [label.get_text() for label in above.get_yticklabels()]
+    lines = below.get_ylabel().splitlines()
+    assert "multiplications" in lines[-1] and max(map(len, lines)) <= 18
+    assert below.get_ylim() == (-1, 1)  # no difference is not 0.05 of one
+
+
 def test_layer_errors_mark_the_first_that_differs():
     picture = plot.layer_errors(["a", "b", "c"], [0, 1, 0], [0, 1, 2], title="t")
     assert str(picture) == "t: the first layer that differs is b"
@@ -140,3 +152,16 @@ def test_the_hex_dump_shows_the_bytes():
     shown = [t for t in texts(picture) if len(t) == 2]
     assert shown == [f"{byte:02x}" for byte in content[:32]]
     assert any("file identifier TFL3" in t for t in texts(picture))
+
+
+def test_no_label_of_the_hex_dump_is_cut():
+    content = tiny()
+    found = regions(content)
+    picture = plot.hex_dump(content, found)
+    shown = [t for t in texts(picture) if len(t) > 6]
+    words = " ".join(" ".join(shown).split())
+    assert all(region.label in words for region in found if region.kind != "gap")
+    assert max(len(line) for text in shown for line in text.splitlines()) <= 95
+    assert any("\n" in text for text in shown)
+    tallest = max(patch.get_height() for patch in picture.axes[0].patches)
+    assert tallest > 1  # a row with several lines of labels is higher

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ Array = npt.NDArray[Any]
 MOST_CASES = 24
 """Cases that are all numbered; of more only some are."""
 
+LABEL_WIDTHS = 24, 18
+"""Characters for which the heights of the two axes have room."""
+
 
 def target_and_yours(
     cases: Sequence[Any], targets: Sequence[Any], found: Sequence[Any], unit: str = "LSB"
@@ -26,7 +30,7 @@ def target_and_yours(
     """
     wanted, yours = _flat(targets), _aligned(targets, found)
     places = np.arange(wanted.size)
-    figure, ((above,), (below,)) = new_figure(2, 1, (7, 3.8), sharex=True, height_ratios=[2, 1])
+    figure, ((above,), (below,)) = new_figure(2, 1, (7, 3.8), sharex=True, height_ratios=[3, 2])
     known = np.isfinite(yours)
     right = known & (yours == wanted)
     above.plot(places, wanted, "o", mfc="none", mec=BLUE, ms=10, label="target")
@@ -43,8 +47,12 @@ def target_and_yours(
     below.axhline(0, color=BLACK, lw=0.8)
     above.margins(y=0.15)
     _number_cases((above, below), [_numbers(target).size for target in targets])
-    above.set_ylabel(f"result\n({unit})")
-    below.set(xlabel="case", ylabel="yours -\ntarget")
+    if not difference.any():
+        below.set_ylim(-1, 1)
+    for area, quantity, width in zip((above, below), ("result", "yours - target"), LABEL_WIDTHS, strict=True):
+        area.set_ylabel(textwrap.fill(f"{quantity} in\u00a0{unit}", width), fontsize=9)
+        area.yaxis.set_major_formatter(lambda value, _: f"{value:,.12g}")  # whole numbers, no offset beside
+    below.set_xlabel("case")
     figure.legend(frameon=False, ncols=4, fontsize="small", loc="outside upper center")
     figure.align_ylabels()
     quiet(above, below)
