@@ -5,6 +5,7 @@ import pytest
 
 from ptq.errors import InputError
 from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.why_is_this_still_float import SKIP
 
 LESSON = Lesson(
     1,
@@ -29,6 +30,12 @@ def test_the_answer_passes_and_the_stub_does_not():
         verdict = LESSON.verdict(number, exercise.function(exercise.stub))
         assert not verdict.passed
         assert "the function returns nothing so far" in str(verdict)
+
+
+def test_a_branch_that_returns_nothing_is_told():
+    lesson = Lesson(0, "", [SKIP])
+    verdict = lesson.verdict(1, lambda operator, name: True if name == "conv1_relu" else None)
+    assert str(verdict).endswith("1 of 7 cases; the function returns nothing in the others")
 
 
 @pytest.mark.parametrize(

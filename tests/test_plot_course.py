@@ -108,7 +108,9 @@ def test_layer_errors_mark_the_first_that_differs():
 
 def test_grouped_bars_have_the_published_number_as_a_line():
     bars = [plot.Measured("net", "float", 16.9, 16.9), plot.Measured("net", "int8", 4.3)]
-    area = plot.grouped_bars(bars, "MB").axes[0]
+    picture = plot.grouped_bars(bars, "MB")
+    area = picture.axes[0]
+    assert str(picture) == "MB: net, float 16.9; net, int8 4.3"
     assert [patch.get_height() for patch in area.patches] == [16.9, 4.3]
     assert area.lines[0].get_ydata().tolist() == [16.9, 16.9]
 

@@ -28,7 +28,7 @@ def note(
     if not wrong:
         return ""
     if all(found[case] is None or found[case] is Ellipsis for case in wrong):
-        return "; the function returns nothing so far"
+        return f"; the function returns nothing {'in the others' if any(fits) else 'so far'}"
     case = wrong[0]
     yours, wanted = found[case], targets[case]
     kinds = [_kind(yours), _kind(wanted)]
