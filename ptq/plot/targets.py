@@ -30,7 +30,7 @@ def target_and_yours(
     """
     wanted, yours = _flat(targets), _aligned(targets, found)
     places = np.arange(wanted.size)
-    figure, ((above,), (below,)) = new_figure(2, 1, (7, 3.8), sharex=True, height_ratios=[3, 2])
+    figure, ((above,), (below,)) = new_figure(2, 1, (6.4, 3.4), sharex=True, height_ratios=[3, 2])
     known = np.isfinite(yours)
     right = known & (yours == wanted)
     above.plot(places, wanted, "o", mfc="none", mec=BLUE, ms=10, label="target")
