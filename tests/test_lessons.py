@@ -32,6 +32,31 @@ def test_the_answer_passes_and_the_stub_does_not():
         assert "the function returns nothing so far" in str(verdict)
 
 
+def test_wrong_cases_are_listed_with_what_was_expected():
+    assert str(LESSON.wrong(1, lambda x: x + 1)) == (
+        "```text\ncase 2: twice(-3)\nis        -2\nshould be -6\n```"
+    )
+    assert "is        ZeroDivisionError: " in str(LESSON.wrong(1, lambda x: x // 0))
+    assert "case 1: half([1.0, 3.0])\nis        [1.0, 3.0]\nshould be [0.5, 1.5]" in str(
+        LESSON.wrong(2, lambda x: x)
+    )
+    assert "no case is wrong" in str(LESSON.wrong(1, lambda x: 2 * x))
+
+
+def test_of_a_long_row_the_first_wrong_number_is_shown():
+    source = "def f(n):\n    return list(range(n))"
+    row = Exercise("Row", "", source, source, [], [(3,), (20,), (30,)])
+    text = str(Lesson(0, "", [row]).wrong(1, lambda n: [*range(19), -5]))
+    assert "case 2: f(20), at [19]\nis        -5\nshould be 19\n" in text
+    assert "case 3: f(30)\nis        [0, 1, 2, 3, 4, 5, 6, 7, " in text
+
+
+def test_of_many_wrong_cases_the_first_are_listed():
+    lines = str(Lesson(0, "", [SKIP]).wrong(1, lambda operator, name: name, most=2)).splitlines()
+    assert lines[2].startswith("is        'conv1_relu'") and lines[3].startswith("should be True")
+    assert lines[7:] == ["and 5 more", "```"]
+
+
 def test_a_branch_that_returns_nothing_is_told():
     lesson = Lesson(0, "", [SKIP])
     verdict = lesson.verdict(1, lambda operator, name: True if name == "conv1_relu" else None)

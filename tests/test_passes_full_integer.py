@@ -8,6 +8,7 @@ import pytest
 from integer_graphs import CASES, calibrated, conv, dense, image, normal, samples_for
 
 import ptq
+from ptq import zoo
 from ptq.build import Builder
 from ptq.calibration import Calibration
 from ptq.errors import InputError, PtqError, QuantizationError
@@ -213,6 +214,15 @@ def test_an_operator_with_an_integer_kernel_may_lack_a_rule_of_the_converter(kin
     assert kind in INTEGER
     expected = "the converter has no rule for int8 activations of this operator"
     assert reasons(report)[kind] == ("float", expected)
+
+
+def test_an_lstm_has_no_int16_activations():
+    converter = ptq.Converter.from_graph(zoo.country_lstm(batch=2))
+    converter.activations = np.int16
+    converter.representative_dataset = [[zoo.names.calibration_names().ids[:2]]]
+    converter.convert()
+    found = reasons(converter.report)["UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    assert found == ("float", "ptq has no int16 kernel for this operator")
 
 
 def test_a_quantize_between_integers_changes_their_scale():

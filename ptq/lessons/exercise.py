@@ -2,6 +2,7 @@
 
     lesson.question(1)              what is asked, and the function to complete
     lesson.check(1, my_function)    right or wrong, drawn
+    lesson.wrong(1, my_function)    the cases that are not right yet, with what was expected
     lesson.hint(1); lesson.answer(1)
 
 Question, hints and answer come from one place, and a test holds them together: the stub must fail its check,
@@ -18,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from ptq.errors import InputError
-from ptq.lessons.note import note
-from ptq.oracle.same import same_bits
+from ptq.lessons.note import case_lines, note, same
 from ptq.plot.picture import Picture
 from ptq.plot.targets import target_and_yours
 
@@ -97,7 +97,7 @@ class Exercise:
     def compare(self, function: Callable[..., Any]) -> tuple[list[Any], list[Any], list[bool]]:
         """The answer's results, the function's, and for each case whether they are the same."""
         targets, found = self.results(self.function(self.answer)), self.results(function)
-        return targets, found, [_same(a, b) for a, b in zip(found, targets, strict=True)]
+        return targets, found, [same(a, b) for a, b in zip(found, targets, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,19 @@ class Lesson:
         print(verdict)
         return verdict.picture
 
+    def wrong(self, number: int, function: Callable[..., Any], most: int = 5) -> Text:
+        """The first cases that are not right yet: the arguments, what came out, and what was expected."""
+        exercise = self._exercise(number)
+        targets, found, fits = exercise.compare(function)
+        wrong = [case for case, fit in enumerate(fits) if not fit]
+        shown = [
+            line
+            for case in wrong[:most]
+            for line in case_lines(exercise.name, case + 1, exercise.cases[case], found[case], targets[case])
+        ]
+        more = [f"and {len(wrong) - most} more"] if len(wrong) > most else []
+        return Text("\n".join(["```text", *(shown + more or ["no case is wrong"]), "```"]))
+
     def verdict(self, number: int, function: Callable[..., Any]) -> Verdict:
         """Compare a function's results with the answer's: integers exactly, floats bit for bit."""
         exercise = self._exercise(number)
@@ -179,21 +192,3 @@ class Lesson:
         if not 1 <= number <= len(self.exercises):
             raise InputError(f"exercise {number} found, expected 1 to {len(self.exercises)}")
         return self.exercises[number - 1]
-
-
-def _same(found: Any, target: Any) -> bool:
-    """Equal numbers of one kind: 3 is not 3.0000001, an array not its transpose. A list may be an array."""
-    if found is None or found is Ellipsis or isinstance(found, Exception):
-        return False
-    if isinstance(target, tuple | list):
-        rows = isinstance(found, tuple | list) or (isinstance(found, np.ndarray) and found.ndim > 0)
-        return rows and len(found) == len(target) and all(map(_same, found, target))
-    if isinstance(target, str):
-        return bool(found == target)
-    a, b = np.asarray(found), np.asarray(target)
-    if a.dtype.kind in "iub" and b.dtype.kind in "iub":
-        return a.shape == b.shape and bool(np.array_equal(a, b))
-    if a.dtype.kind != b.dtype.kind or a.shape != b.shape:
-        return False
-    wide = np.result_type(a, b)
-    return same_bits(a.astype(wide), b.astype(wide))
