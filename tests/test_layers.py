@@ -101,7 +101,8 @@ LAYERS = """
     oracle.case oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
-    lessons.exercise lessons.announcement lessons.numbers_and_scales lessons.rounding_and_fixed_point
+    lessons.note lessons.exercise
+    lessons.announcement lessons.numbers_and_scales lessons.rounding_and_fixed_point
     lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
     lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float

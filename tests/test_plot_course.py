@@ -70,7 +70,20 @@ def test_the_bit_ruler_rounds_as_the_library_does():
 def test_target_and_yours_shows_what_is_missing():
     picture = plot.target_and_yours([(1,), (2,), (3,)], [1, 2, 3], [1, None, 5])
     assert str(picture) == "1 of 3 results are the target"
-    assert [bar.get_height() for bar in picture.axes[1].patches] == [0, 0, 2]
+    above, below = picture.axes
+    assert [bar.get_height() for bar in below.patches] == [0, 0, 2]
+    drawn = {line.get_label(): line.get_xdata() for line in above.lines}
+    assert drawn["yours: the target"].tolist() == [0]
+    assert drawn["yours: another number"].tolist() == [2]
+    assert below.lines[0].get_xdata().tolist() == [1]
+
+
+def test_the_results_of_a_case_stand_between_lines_under_its_number():
+    picture = plot.target_and_yours([(1,), (2,)], [(1, 2, 3), (4,)], [(1, 2, 3), (4,)])
+    above, below = picture.axes
+    assert below.get_xticks().tolist() == [1, 3]
+    assert [tick.get_text() for tick in below.get_xticklabels()] == ["1", "2"]
+    assert [line.get_xdata() for line in above.lines if line.get_linestyle() == ":"] == [[2.5, 2.5]]
 
 
 def test_large_results_are_written_out_and_long_units_in_lines():

@@ -2,7 +2,7 @@
 
     lesson.question(1)              what is asked, and the function to complete
     lesson.check(1, my_function)    right or wrong, drawn
-    lesson.wrong(1, my_function)    the cases that are wrong, with what was expected
+    lesson.wrong(1, my_function)    the cases that are not right yet, with what was expected
     lesson.hint(1); lesson.answer(1)
 
 Question, hints and answer come from one place, and a test holds them together: the stub must fail its check,
@@ -11,20 +11,26 @@ and the answer must pass it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from ptq.errors import InputError
-from ptq.oracle.same import same_bits
+from ptq.lessons.note import case_lines, note, same
 from ptq.plot.picture import Picture
 from ptq.plot.targets import target_and_yours
 
-SHOWN = 8
-"""Numbers that are written down; of longer arrays the type and shape."""
+
+def round_half_away(y: float) -> int:
+    """The nearest integer, ties away from zero, as the notebooks write it and exercises may use it."""
+    return math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)
+
+
+HALF_AWAY = {"round_half_away": round_half_away}
+"""The setup of exercises that round."""
 
 
 class Text:
@@ -91,7 +97,7 @@ class Exercise:
     def compare(self, function: Callable[..., Any]) -> tuple[list[Any], list[Any], list[bool]]:
         """The answer's results, the function's, and for each case whether they are the same."""
         targets, found = self.results(self.function(self.answer)), self.results(function)
-        return targets, found, [_same(a, b) for a, b in zip(found, targets, strict=True)]
+        return targets, found, [same(a, b) for a, b in zip(found, targets, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -154,20 +160,17 @@ class Lesson:
         return verdict.picture
 
     def wrong(self, number: int, function: Callable[..., Any], most: int = 5) -> Text:
-        """The first cases that are not right yet: the arguments, what came out, and what was expected.
-
-        They are counted from 0, as the results in the picture are.
-        """
+        """The first cases that are not right yet: the arguments, what came out, and what was expected."""
         exercise = self._exercise(number)
-        targets = exercise.results(exercise.function(exercise.answer))
-        rows = zip(exercise.cases, exercise.results(function), targets, strict=True)
-        lines = [
-            f"case {n}: {_short(case)} gives {_pair(found, target)}"
-            for n, (case, found, target) in enumerate(rows)
-            if not _same(found, target)
+        targets, found, fits = exercise.compare(function)
+        wrong = [case for case, fit in enumerate(fits) if not fit]
+        shown = [
+            line
+            for case in wrong[:most]
+            for line in case_lines(exercise.name, case + 1, exercise.cases[case], found[case], targets[case])
         ]
-        more = [f"and {len(lines) - most} more"] if len(lines) > most else []
-        return Text("\n".join(["```text", *(lines[:most] + more or ["no case is wrong"]), "```"]))
+        more = [f"and {len(wrong) - most} more"] if len(wrong) > most else []
+        return Text("\n".join(["```text", *(shown + more or ["no case is wrong"]), "```"]))
 
     def verdict(self, number: int, function: Callable[..., Any]) -> Verdict:
         """Compare a function's results with the answer's: integers exactly, floats bit for bit."""
@@ -175,84 +178,17 @@ class Lesson:
         targets, found, fits = exercise.compare(function)
         draw = exercise.draw or (lambda cases, a, b: target_and_yours(cases, a, b, exercise.unit))
         picture = draw(exercise.cases, targets, found)
-        return Verdict(number, sum(fits), len(fits), _note(found, targets, fits), picture)
+        said = note(exercise.name, exercise.cases, targets, found, fits)
+        return Verdict(number, sum(fits), len(fits), said, picture)
 
     def outcome(self, number: int, function: Callable[..., Any]) -> Outcome:
         """The same without the picture, and without matplotlib."""
-        _, found, fits = self._exercise(number).compare(function)
-        return Outcome(number, sum(fits), len(fits), _note(found, fits))
+        exercise = self._exercise(number)
+        targets, found, fits = exercise.compare(function)
+        said = note(exercise.name, exercise.cases, targets, found, fits)
+        return Outcome(number, sum(fits), len(fits), said)
 
     def _exercise(self, number: int) -> Exercise:
         if not 1 <= number <= len(self.exercises):
             raise InputError(f"exercise {number} found, expected 1 to {len(self.exercises)}")
         return self.exercises[number - 1]
-
-
-def _note(found: Sequence[Any], targets: Sequence[Any], fits: Sequence[bool]) -> str:
-    """What is most worth knowing of wrong results."""
-    wrong = [result for result, fit in zip(found, fits, strict=True) if not fit]
-    errors = [result for result in wrong if isinstance(result, Exception)]
-    if errors:
-        return f"; {type(errors[0]).__name__}: {errors[0]}"
-    if wrong and all(result is None or result is Ellipsis for result in wrong):
-        return f"; the function returns nothing {'in the others' if any(fits) else 'so far'}"
-    kinds = [_other_kind(a, b) for a, b, fit in zip(found, targets, fits, strict=True) if not fit]
-    return f"; the numbers are right, but {kinds[0]}" if kinds and all(kinds) else ""
-
-
-def _other_kind(found: Any, target: Any) -> str:
-    """What differs where the numbers are equal and of another kind; nothing if the numbers differ, too."""
-    try:
-        pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(_leaves(found), _leaves(target), strict=True)]
-        equal = all(np.array_equal(a, b) for a, b in pairs)
-    except ValueError:  # another count of numbers
-        return ""
-    names = [(a.dtype.name, b.dtype.name) for a, b in pairs if (a.dtype.kind == "f") != (b.dtype.kind == "f")]
-    return f"{names[0][0]} found, expected {names[0][1]}" if equal and names else ""
-
-
-def _leaves(value: Any) -> list[Any]:
-    return [leaf for v in value for leaf in _leaves(v)] if isinstance(value, tuple | list) else [value]
-
-
-def _short(value: Any) -> str:
-    """An argument or a result in few characters."""
-    if isinstance(value, Exception):
-        return f"{type(value).__name__}: {value}"
-    if isinstance(value, tuple | list):
-        inner = ", ".join([_short(v) for v in value[:SHOWN]] + ["..."] * (len(value) > SHOWN))
-        return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
-    if isinstance(value, np.ndarray) and value.ndim:
-        return _short(list(value)) if value.size <= SHOWN else f"{value.dtype} {list(value.shape)}"
-    if isinstance(value, bytes):
-        return f"{len(value)} bytes"
-    return getattr(value, "__name__", None) or shorten(str(value), 60)
-
-
-def _pair(found: Any, target: Any) -> str:
-    """A result and what was expected; of two long rows of numbers the first in which they differ."""
-    rows = isinstance(target, list | np.ndarray) and isinstance(found, list | np.ndarray)
-    if rows and np.ndim(found) and SHOWN < len(target) == len(found):
-        for place, (a, b) in enumerate(zip(found, target, strict=True)):
-            if not _same(a, b):
-                return f"{_short(a)} at [{place}], expected {_short(b)}"
-    return f"{_short(found)}, expected {_short(target)}"
-
-
-def _same(found: Any, target: Any) -> bool:
-    """Equal numbers of one kind: 3 is not 3.0000001, and an array not its transpose."""
-    if found is None or found is Ellipsis or isinstance(found, Exception):
-        return False
-    if isinstance(target, tuple | list):
-        return (
-            isinstance(found, tuple | list) and len(found) == len(target) and all(map(_same, found, target))
-        )
-    if isinstance(target, str):
-        return bool(found == target)
-    a, b = np.asarray(found), np.asarray(target)
-    if a.dtype.kind in "iub" and b.dtype.kind in "iub":
-        return a.shape == b.shape and bool(np.array_equal(a, b))
-    if a.dtype.kind != b.dtype.kind or a.shape != b.shape:
-        return False
-    wide = np.result_type(a, b)
-    return same_bits(a.astype(wide), b.astype(wide))
