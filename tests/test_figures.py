@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from guide_tables import GUIDE, PAGE, integers_of, lines_of
 
 import ptq
 from ptq import cli, figures, zoo
@@ -105,6 +106,21 @@ def test_the_command_measures_the_guide(small, monkeypatch, capsys, tmp_path):
     for title in ("Size", "Latency"):
         assert f"## {title} by technique" in page
     assert "Latency by technique" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("title", ["Size", "Latency", "Accuracy"])
+def test_the_tables_of_the_guide_are_those_that_the_command_wrote(title):
+    assert lines_of(GUIDE, f"{title} by technique") == lines_of(PAGE, f"{title} by technique")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_guide_has_the_sizes_of_the_files(name):
+    """All but the integer forms of the two large networks, whose calibration takes long."""
+    large = name in ("inception_v3", "resnet_v2_101")
+    forms = TECHNIQUES[:4] if large else TECHNIQUES
+    _, contents = measure.files(NETWORKS[name], forms)
+    told = integers_of("Size by technique", TECHNIQUES)[NETWORKS[name].title]
+    assert {form: len(content) for form, content in contents.items()} == {form: told[form] for form in forms}
 
 
 def test_sizes_beside_the_published_ones():
