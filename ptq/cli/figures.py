@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
         "Size and latency are those of networks of the published structure, with random weights; accuracy "
         "is that of trained networks that ptq ships. The files are timed in ptq, and in LiteRT if "
         "ai-edge-litert is installed. It needs matplotlib, and all of it some minutes and 2 GB of "
-        "memory; with --guide a quarter of an hour and 4 GB."
+        "memory; with --guide a quarter of an hour and 3 GB."
     )
     examples = ["-o figures", "-o figures --quick --models mobilenet_v1 lstm_512 fashion_cnn"]
     sub = add_command(commands, "figures", _figures, about, examples, notes)
