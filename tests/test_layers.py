@@ -74,7 +74,8 @@ LAYERS = """
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
-    figures.published figures.timing figures.measure figures.draw figures.text figures
+    figures.payload figures.published figures.timing figures.measure figures.draw figures.text
+    figures.guide figures
     oracle.same oracle.apart oracle.problem oracle.traces oracle.model
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
@@ -106,7 +107,7 @@ LAYERS = """
     lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
     lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
-    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte
+    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons.the_figures
     lessons.an_oracle_for_your_kernel lessons
     lessons.handout lessons.__main__
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check
