@@ -32,12 +32,12 @@ ElementType = np.dtype[Any] | TypeName
 class Node:
     """One node of a flat graph.
 
-    name: unique in the graph; what was inlined is prefixed by the call: "StatefulPartitionedCall/dense/MatMul".
+    name: unique in the graph; what was inlined is prefixed by the call: "PartitionedCall/conv/Conv2D".
     op: TensorFlow's name of the operation, "Conv2D".
     inputs: the tensors it takes, each "name:index" with the index written even if it is 0.
-    attributes: decoded. int, float, bool and str (bytes where it is not UTF-8) as they are; an element type is
-    a dtype (strings: object) or a TypeName; a shape is a tuple with -1 for an unknown dimension, or None for an
-    unknown rank; a tensor is a read-only array; a function is a FunctionName; a list is a tuple of these.
+    attributes: decoded. int, float, bool and str (bytes where it is not UTF-8) as they are; an element type
+    is a dtype (strings: object) or a TypeName; a shape is a tuple with -1 for an unknown dimension, or None
+    for an unknown rank; a tensor is a read-only array; a function is a FunctionName; a list is a tuple.
     A Const node has its array in "value", also where TensorFlow reads a variable.
     """
 
