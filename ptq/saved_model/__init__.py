@@ -1,0 +1,1 @@
+"""TensorFlow's SavedModel directories, read without TensorFlow."""
