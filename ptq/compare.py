@@ -48,15 +48,16 @@ def compare(
     """
     a = _run("a", graph_a, numerics, inputs)
     b = _run("b", graph_b, numerics_b or numerics, inputs_of(graph_b, graph_a, inputs))
-    (steps_a, _, constant_a), (steps_b, _, constant_b) = find_steps(a.graph), find_steps(b.graph)
+    steps_a, constant_a, skipped_a = find_steps(a.graph)
+    steps_b, constant_b, skipped_b = find_steps(b.graph)
     pairs = match(steps_a, steps_b)
     matched_a, matched_b = {p.tensor for p, _ in pairs}, {p.tensor for _, p in pairs}
     return Comparison(
-        _Rows(a, b, pairs).rows(),
+        _Rows(a, b, pairs, constant_a, constant_b).rows(),
         tuple(s for s in steps_a if s.tensor not in matched_a),
         tuple(s for s in steps_b if s.tensor not in matched_b),
-        constant_a,
-        constant_b,
+        skipped_a,
+        skipped_b,
         threshold,
         sum(len(graph.operators) for graph in graph_a.subgraphs),
     )
@@ -72,9 +73,11 @@ def _run(label: str, graph: Graph, numerics: Numerics, inputs: Sequence[Array]) 
 class _Rows:
     """Compares matched pairs; keeps the last operator that was isolated, which may write several outputs."""
 
-    def __init__(self, a: Trace, b: Trace, pairs: Sequence[Pair]) -> None:
+    def __init__(
+        self, a: Trace, b: Trace, pairs: Sequence[Pair], constant_a: set[int], constant_b: set[int]
+    ) -> None:
         self.a, self.b, self.pairs = a, b, pairs
-        self.constant_a, self.constant_b = find_steps(a.graph)[1], find_steps(b.graph)[1]
+        self.constant_a, self.constant_b = constant_a, constant_b
         inputs = zip(b.graph.inputs, a.graph.inputs, strict=False)
         self.counterparts = {**dict(inputs), **{y.tensor: x.tensor for x, y in pairs}}
         self._last: tuple[tuple[int, int], Isolated] | None = None

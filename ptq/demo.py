@@ -13,6 +13,7 @@ import numpy as np
 from ptq import format, plot, zoo
 from ptq.converter import Converter
 from ptq.errors import InputError
+from ptq.format.files import make_directory
 from ptq.graph import Array, Graph
 from ptq.inspect import decision_table
 from ptq.interpreter import Interpreter
@@ -103,12 +104,7 @@ def demo(
 
 def write_models(directory: str | os.PathLike[str], name: str = DEFAULT) -> list[Model]:
     """Convert a shipped classifier: float, then with each recipe; each becomes a file in `directory`."""
-    folder = Path(directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"directory '{folder}' cannot be made ({reason}); choose another with -o") from error
+    folder = make_directory(directory)
     graph = _subject(name).graph()
     return [
         _write(Converter.from_graph(graph), recipe, folder / f"{name}_{kind}.tflite")

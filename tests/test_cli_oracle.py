@@ -51,6 +51,13 @@ def test_vectors_writes_a_suite_and_says_so(tmp_path, capsys):
     assert np.array_equal(interpreter.run(fed)[0], case.answer("LITERT_REFERENCE").outputs[0])
 
 
+def test_a_folder_that_cannot_be_made_is_an_error_and_no_traceback(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    command = ["vectors", "--op", "NEG", "--arithmetic", "float", "-o", str(tmp_path / "file")]
+    assert main(command) == 1
+    assert "cannot be made" in capsys.readouterr().err
+
+
 def test_double_stands_for_the_portable_source(vectors):
     assert {answer.numerics for case in read_vectors(vectors) for answer in case.answers} == {("PORTABLE",)}
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from ptq import plot
 from ptq.errors import InputError
 from ptq.figures.draw import draw_accuracies, draw_sizes, draw_speedups
 from ptq.figures.measure import CLASSIFIERS, NETWORKS, classify, performance
 from ptq.figures.text import Section, accuracy_section, document, latency_section, size_section
-from ptq.format.files import write_file
+from ptq.format.files import make_directory, write_file
 from ptq.plot import Picture
 
 __all__ = ["CLASSIFIERS", "MODELS", "NETWORKS", "make_figures"]
@@ -46,7 +45,7 @@ def make_figures(
     if unknown or not models:
         found = repr(unknown[0]) if unknown else "none"
         raise InputError(f"model {found} found, expected some of {', '.join(MODELS)}")
-    folder = _made(directory)
+    folder = make_directory(directory)
     plot.picture.new_figure()  # fails now rather than after minutes, if there is no matplotlib
     figures = _measured(models, quick)
     for section, picture in figures:
@@ -72,12 +71,3 @@ def _measured(models: Sequence[str], quick: bool) -> list[tuple[Section, Picture
         figures.append((accuracy_section(found, measured), draw_accuracies(found, measured)))
     return figures
 
-
-def _made(directory: str | os.PathLike[str]) -> Path:
-    folder = Path(directory)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"directory '{folder}' cannot be made ({reason}); choose another with -o") from error
-    return folder

@@ -1,4 +1,4 @@
-"""Whole files: reading one, and writing one so that nothing half-written is ever seen."""
+"""Whole files: reading one, writing one so that nothing half-written is ever seen, and their directory."""
 
 from __future__ import annotations
 
@@ -43,6 +43,18 @@ def write_file(path: str | os.PathLike[str], chunks: Iterable[Chunk]) -> None:
     finally:
         if created:
             temporary.unlink(missing_ok=True)
+
+
+def make_directory(path: str | os.PathLike[str]) -> Path:
+    """Make the directory `path` and those above it, where they are missing; InputError if that fails."""
+    try:
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"directory '{path}' cannot be made ({_reason(error)}); choose another path"
+        ) from error
+    return folder
 
 
 def _reason(error: Exception) -> str:

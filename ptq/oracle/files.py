@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ptq.errors import FormatError, InputError
-from ptq.format.files import read_file, write_file
+from ptq.format.files import make_directory, read_file, write_file
 from ptq.graph import DTYPES, Array, Quantization, type_of
 from ptq.oracle.case import Answer, Case, by_suite
 from ptq.oracle.confirm import RUNTIMES
@@ -78,8 +78,7 @@ def write_vectors(directory: str | Path, cases: Sequence[Case], seed: int = 0) -
             "seed": seed, "runtimes": _runtimes(suite), "data": DATA,
             "data_sha256": hashlib.sha256(blob.content).hexdigest(),
         }  # fmt: skip
-        folder = top / suite_name(operator, arithmetic)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_directory(top / suite_name(operator, arithmetic))
         write_file(folder / DATA, [bytes(blob.content)])
         write_file(folder / MANIFEST, [_manifest_text(head, entries).encode()])
         written.append(folder)

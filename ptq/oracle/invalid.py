@@ -12,7 +12,7 @@ import numpy as np
 
 from ptq.errors import GraphError, InputError, PtqError, QuantizationError, ShapeError, UnsupportedError
 from ptq.format import dumps
-from ptq.format.files import write_file
+from ptq.format.files import make_directory, write_file
 from ptq.graph import Quantization
 from ptq.numerics import LITERT_REFERENCE
 from ptq.oracle.apart import done_apart
@@ -258,10 +258,9 @@ def write_invalid(directory: str | Path, confirm: bool = False) -> Path:
 
     confirm: also say of each runtime whether it refuses the model, computes something, or ends the process.
     """
-    folder, blob = Path(directory) / INVALID, Blob()
+    folder, blob = make_directory(Path(directory) / INVALID), Blob()
     entries = [_entry(case, blob, confirm) for case in cases()]
     manifest = {"format": FORMAT, "format_version": VERSION, "data": DATA, "invalid": entries}
-    folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / DATA, [bytes(blob.content)])
     write_file(folder / MANIFEST, [(json.dumps(manifest, indent=1) + "\n").encode()])
     return folder

@@ -35,45 +35,24 @@ from ptq.oracle.draw import (
 )
 from ptq.oracle.draw.core import Draw
 
+_INTEGER = (
+    dense, conv, depthwise, transpose_conv, batch_matmul, integer_elementwise, integer_products,
+    integer_compare, integer_lstm, integer_activation, integer_pool, integer_reduce, integer_resize,
+    integer_roots, integer_softmax, integer_tables,
+)  # fmt: skip
+_HYBRID = (dense, conv, depthwise, transpose_conv, batch_matmul, embedding, lstm, rnn)
+_FLOAT = (*_HYBRID, functions, elementwise, logic, reduce, pool, resize)
+_ANY = (logic, reduce, resize, convert, movement, slicing, filling)
+
 DRAWS: dict[tuple[str, str], Draw] = {
-    **{
-        (name, "integer"): draw
-        for family in (dense, conv, depthwise, transpose_conv, batch_matmul)
-        for name, draw in family.INTEGER.items()
-    },
-    **{
-        (name, kind): draw
-        for family in (dense, conv, depthwise, transpose_conv, batch_matmul, embedding, lstm, rnn)
-        for kind, draws in (("float", family.FLOAT), ("hybrid", family.HYBRID))
-        for name, draw in draws.items()
-    },
-    **{(name, "integer"): draw for name, draw in integer_elementwise.INTEGER.items()},
-    **{(name, "integer"): draw for name, draw in integer_products.INTEGER.items()},
-    **{(name, "integer"): draw for name, draw in integer_compare.INTEGER.items()},
-    **{(name, "integer"): draw for name, draw in integer_lstm.INTEGER.items()},
-    **{(name, "integer"): draw for name, draw in integer_activation.INTEGER.items()},
-    **{
-        (name, "integer"): draw
-        for family in (
-            integer_pool,
-            integer_reduce,
-            integer_resize,
-            integer_roots,
-            integer_softmax,
-            integer_tables,
-        )
-        for name, draw in family.INTEGER.items()
-    },
-    **{
-        (name, "float"): draw
-        for family in (functions, elementwise, logic, reduce, pool, resize)
-        for name, draw in family.FLOAT.items()
-    },
-    **{
-        (name, "any"): draw
-        for family in (logic, reduce, resize, convert)
-        for name, draw in family.ANY.items()
-    },
-    **{(name, "any"): draw for family in (movement, slicing, filling) for name, draw in family.ANY.items()},
+    (name, arithmetic): draw
+    for arithmetic, families in (
+        ("integer", [family.INTEGER for family in _INTEGER]),
+        ("hybrid", [family.HYBRID for family in _HYBRID]),
+        ("float", [family.FLOAT for family in _FLOAT]),
+        ("any", [family.ANY for family in _ANY]),
+    )
+    for draws in families
+    for name, draw in draws.items()
 }
 """By operator and arithmetic ("float", "hybrid", "integer", "any")."""
