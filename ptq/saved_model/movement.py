@@ -104,6 +104,12 @@ def _gather(t: Translation, node: Node) -> list[int]:
     return t.op("GATHER", [table, indices], node.name, options)
 
 
+def _resource_gather(t: Translation, node: Node) -> list[int]:
+    table, indices = t.inputs(node)
+    options = {"axis": 0, "batch_dims": int(node.attributes.get("batch_dims", 0))}
+    return t.op("GATHER", [table, indices], node.name, options)
+
+
 def _tile(t: Translation, node: Node) -> list[int]:
     return t.op("TILE", t.inputs(node), node.name)
 
@@ -158,6 +164,7 @@ RULES: dict[str, Rule] = {
     "Range": _range,
     "Rank": _rank,
     "Reshape": _reshape,
+    "ResourceGather": _resource_gather,
     "ReverseV2": _reverse,
     "Shape": _shape,
     "Size": _size,

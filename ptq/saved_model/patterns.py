@@ -13,6 +13,7 @@ from ptq.saved_model.rewriter import Pattern, Patterns, Rewriter, Shape
 FUSED = "fused_activation_function"
 SIXTH = 0.166666666
 TINY = 1e-3
+RELUS = ("RELU", "RELU6")
 
 
 def _is(r: Rewriter, tensor: int, value: float) -> bool:
@@ -51,6 +52,35 @@ def relu_is_relu6(r: Rewriter, operator: Operator) -> bool:
     if minimum is None or not _is(r, minimum.inputs[1], 6.0):
         return False
     r.become(operator, "RELU6", minimum.inputs[:1])
+    return True
+
+
+def relu_of_relu(r: Rewriter, operator: Operator) -> bool:
+    """relu(relu(x)); the folder of tf.Relu."""
+    before = r.producer(operator.inputs[0])
+    if before is None or not (before.type in RELUS or before.options.get(FUSED) in RELUS):
+        return False
+    return r.bypass(operator)
+
+
+def square_is_difference(r: Rewriter, operator: Operator) -> bool:
+    """(x - y) squared is one operator."""
+    difference = r.producer(operator.inputs[0], "SUB")
+    if difference is None or not _plain(difference):
+        return False
+    r.become(operator, "SQUARED_DIFFERENCE", difference.inputs)
+    return True
+
+
+def quotient_is_product(r: Rewriter, operator: Operator) -> bool:
+    """x / c is x * (1 / c), which is quicker; RealDivWithF32ConstDivisor."""
+    value = r.constant(operator.inputs[1])
+    if value is None:
+        return False
+    name = r.graph.tensors[operator.outputs[0]].name
+    with np.errstate(divide="ignore"):
+        reciprocal = r.add_constant(np.asarray(np.float32(1) / value), f"{name}/reciprocal")
+    r.become(operator, "MUL", [operator.inputs[0], reciprocal], operator.options)
     return True
 
 
@@ -231,12 +261,13 @@ def transpose_twice(r: Rewriter, operator: Operator) -> bool:
 
 
 HARD_SWISH: list[Pattern] = [product_is_hard_swish]
-NORMS: Patterns = {"MUL": [quotient_is_norm], "DIV": [quotient_is_norm]}
+NORMS: Patterns = {"MUL": [quotient_is_norm], "DIV": [quotient_is_norm, quotient_is_product]}
 ACTIVATIONS: Patterns = {
     "ADD": [sum_is_prelu],
     "MAXIMUM": [maximum_is_relu, clip_is_relu1, maximum_is_leaky],
     "MINIMUM": [minimum_is_relu6, clip_is_relu1],
-    "RELU": [relu_is_relu6],
+    "RELU": [relu_is_relu6, relu_of_relu],
+    "SQUARE": [square_is_difference],
 }
 _VALUES = ("EXP", "FLOOR", "LOGISTIC", "NEG", "RELU", "RELU6", "RELU_N1_TO_1", "SQRT", "SQUARE", "TANH")
 MOVES: Patterns = {

@@ -34,9 +34,9 @@ class Rewriter:
     # --- questions --------------------------------------------------------------------------------
 
     def producer(self, tensor: int, *types: str) -> Operator | None:
-        """The operator that writes `tensor`, if it is of one of `types`."""
+        """The operator that writes `tensor`, if it is of one of `types`, or of any if none is given."""
         operator = self._producers.get(tensor)
-        return operator if operator is not None and operator.type in types else None
+        return operator if operator is not None and (not types or operator.type in types) else None
 
     def constant(self, tensor: int) -> Array | None:
         """The elements of a constant of real numbers, else None."""
