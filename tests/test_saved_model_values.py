@@ -62,8 +62,8 @@ def test_repeated_values_take_no_memory():
         ("08 01 12 0d 12 0b 08 fe ff ff ff ff ff ff ff ff 01", FormatError, "at least -1"),
         ("08 01 12 07 12 05 08 80 80 80 40 2a 08 0000803f 00000040", FormatError, "repeated values"),
         ("08 14 12 00", UnsupportedError, "'resource'"),
-        ("08 18 12 00", UnsupportedError, "'type 24'"),
-        ("12 00", UnsupportedError, "'type 0'"),
+        ("08 18 12 00", UnsupportedError, "'float8_e5m2'"),
+        ("12 00", FormatError, "element type 0"),
         ("08 08 12 00 4a 04 0000803f", FormatError, "pairs"),
     ],
 )  # fmt: skip

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import FormatError, UnsupportedError
-from ptq.saved_model.nodes import ElementType, FunctionName, TypeName
+from ptq.saved_model.element_types import element_type
+from ptq.saved_model.nodes import FunctionName
 from ptq.saved_model.wire import Message
 
 Array = npt.NDArray[Any]
@@ -27,53 +28,35 @@ PADDING = 2**28
 
 
 class Stored(NamedTuple):
-    """How an element type is stored: its name, the dtype of the bytes, the field of its list of numbers."""
+    """How the elements of a type are stored: the dtype of the raw bytes, the field of the list of numbers."""
 
-    name: str
     storage: str
     field: str
-    in_numpy: bool = True
 
 
-_TYPES = {
-    1: Stored("float32", "<f4", "float_val"),
-    2: Stored("float64", "<f8", "double_val"),
-    3: Stored("int32", "<i4", "int_val"),
-    4: Stored("uint8", "u1", "int_val"),
-    5: Stored("int16", "<i2", "int_val"),
-    6: Stored("int8", "i1", "int_val"),
-    7: Stored("object", "O", "string_val"),
-    8: Stored("complex64", "<c8", "scomplex_val"),
-    9: Stored("int64", "<i8", "int64_val"),
-    10: Stored("bool", "?", "bool_val"),
-    11: Stored("qint8", "i1", "int_val", False),
-    12: Stored("quint8", "u1", "int_val", False),
-    13: Stored("qint32", "<i4", "int_val", False),
-    14: Stored("bfloat16", "<u2", "half_val", False),
-    15: Stored("qint16", "<i2", "int_val", False),
-    16: Stored("quint16", "<u2", "int_val", False),
-    17: Stored("uint16", "<u2", "int_val"),
-    18: Stored("complex128", "<c16", "dcomplex_val"),
-    19: Stored("float16", "<f2", "half_val"),
-    20: Stored("resource", "", "", False),
-    21: Stored("variant", "", "", False),
-    22: Stored("uint32", "<u4", "uint32_val"),
-    23: Stored("uint64", "<u8", "uint64_val"),
+_STORED = {
+    "float32": Stored("<f4", "float_val"),
+    "float64": Stored("<f8", "double_val"),
+    "float16": Stored("<f2", "half_val"),
+    "bfloat16": Stored("<u2", "half_val"),
+    "int8": Stored("i1", "int_val"),
+    "int16": Stored("<i2", "int_val"),
+    "int32": Stored("<i4", "int_val"),
+    "int64": Stored("<i8", "int64_val"),
+    "uint8": Stored("u1", "int_val"),
+    "uint16": Stored("<u2", "int_val"),
+    "uint32": Stored("<u4", "uint32_val"),
+    "uint64": Stored("<u8", "uint64_val"),
+    "bool": Stored("?", "bool_val"),
+    "complex64": Stored("<c8", "scomplex_val"),
+    "complex128": Stored("<c16", "dcomplex_val"),
+    "object": Stored("O", "string_val"),
+    "qint8": Stored("i1", "int_val"),
+    "quint8": Stored("u1", "int_val"),
+    "qint16": Stored("<i2", "int_val"),
+    "quint16": Stored("<u2", "int_val"),
+    "qint32": Stored("<i4", "int_val"),
 }
-_REFERENCE = 100  # TensorFlow 1 marks the type of a variable that is changed in place by this much
-
-
-def element_type(number: int) -> ElementType:
-    """The element type of a DataType number: a dtype (strings: object), or a TypeName if NumPy has none.
-
-    A type that ptq never computes with keeps its number, as TypeName("type 24").
-    """
-    if _REFERENCE < number < 2 * _REFERENCE:
-        number -= _REFERENCE
-    if number not in _TYPES:
-        return TypeName(f"type {number}")
-    stored = _TYPES[number]
-    return np.dtype(stored.name) if stored.in_numpy else TypeName(stored.name)
 
 
 def shape(message: Message) -> tuple[int, ...] | None:
@@ -130,17 +113,17 @@ class Values:
         bfloat16 is widened to float32, quantized types are their integers, strings are objects of bytes.
         FormatError where the values do not fit the shape, UnsupportedError for resources and newer types.
         """
-        stored = _TYPES.get(message["dtype"])
-        if stored is None or not stored.storage:
-            name = element_type(message["dtype"])
+        name = str(element_type(message["dtype"]))
+        stored = _STORED.get(name)
+        if stored is None:
             raise UnsupportedError(f"constant of type '{name}' found, which has no values that ptq reads")
         sizes = shape(message["tensor_shape"])
         if sizes is None or min(sizes, default=0) < 0 or (count := math.prod(sizes)) > LARGEST:
             raise FormatError(f"constant of shape {sizes} found, expected a known one; the file is damaged")
         if message["tensor_content"]:
-            flat = _content(message["tensor_content"], stored, sizes, count)
+            flat = _content(message["tensor_content"], name, sizes, count)
         else:
-            flat = self.padded(_listed(message[stored.field], stored), count)
+            flat = self.padded(_listed(message[stored.field], name), count)
         result = flat.reshape(sizes)
         result.flags.writeable = False
         return result
@@ -161,21 +144,23 @@ class Values:
         return np.concatenate([listed, np.broadcast_to(listed[-1:], (count - listed.size,))])
 
 
-def _content(content: memoryview, stored: Stored, sizes: tuple[int, ...], count: int) -> Array:
+def _content(content: memoryview, name: str, sizes: tuple[int, ...], count: int) -> Array:
     """Raw bytes as a flat view of their element type."""
-    if stored.storage == "O":
+    storage = _STORED[name].storage
+    if storage == "O":
         raise UnsupportedError("constant of strings as raw bytes found, expected a list of strings")
-    size = count * np.dtype(stored.storage).itemsize
+    size = count * np.dtype(storage).itemsize
     if len(content) != size:
         raise FormatError(
-            f"constant of {len(content)} bytes found, expected {size} for {stored.name} {list(sizes)}; "
+            f"constant of {len(content)} bytes found, expected {size} for {name} {list(sizes)}; "
             "the file is damaged"
         )
-    return _widened(np.frombuffer(content, stored.storage), stored)
+    return _widened(np.frombuffer(content, storage), name)
 
 
-def _listed(values: list[Any], stored: Stored) -> Array:
+def _listed(values: list[Any], name: str) -> Array:
     """A list of numbers as a flat array; what does not fit the element type wraps, as in TensorFlow."""
+    stored = _STORED[name]
     storage = np.dtype(stored.storage)
     if storage.kind == "O":
         result = np.empty(len(values), object)
@@ -186,11 +171,11 @@ def _listed(values: list[Any], stored: Stored) -> Array:
             raise FormatError(f"{len(values)} parts of complex numbers found, expected pairs")
         return np.array(values, f"<f{storage.itemsize // 2}").view(storage)
     if stored.field == "half_val":
-        return _widened(np.array(values, np.int32).astype("<u2").view(storage), stored)
+        return _widened(np.array(values, np.int32).astype("<u2").view(storage), name)
     wide = {"int_val": "<i4", "uint32_val": "<u8"}.get(stored.field, stored.storage)
     return np.array(values, wide).astype(storage, copy=False)
 
 
-def _widened(values: Array, stored: Stored) -> Array:
+def _widened(values: Array, name: str) -> Array:
     """bfloat16 is the upper half of a float32; everything else is as it is."""
-    return (values.astype("<u4") << 16).view("<f4") if stored.name == "bfloat16" else values
+    return (values.astype("<u4") << 16).view("<f4") if name == "bfloat16" else values
