@@ -28,7 +28,7 @@ CHANGES = ASSIGNS | {
 """What changes a variable while the model runs."""
 
 LOOPS_OF_TENSORFLOW_1 = frozenset({"Enter", "Exit", "NextIteration", "LoopCond", "Switch", "Merge"})
-OUTSIDE = ("Table", "Iterator", "Queue", "Barrier", "Reader", "Dataset", "RestoreV2", "ReadFile", "PyFunc")
+OUTSIDE = ("Table", "Iterator", "Queue", "Barrier", "Reader", "Dataset", "Restore", "ReadFile", "PyFunc")
 """Parts of the names of operators that need something outside of the graph's tensors."""
 
 
@@ -120,9 +120,10 @@ class Flattener:
         return Made(op, tuple(inputs), {**self.attributes(node), **node.given})
 
     def attributes(self, node: Placed) -> dict[str, Any]:
-        """The decoded attributes of a node, without those that only TensorFlow's own passes use."""
+        """The decoded attributes of a node with its defaults, without those for TensorFlow's own passes."""
         values = self.context.values
-        return {name: values.attribute(value) for name, value in node.source.items() if name[:1] != "_"}
+        stored = {**self.inliner.library.defaults.get(node.op, {}), **node.source}
+        return {name: values.attribute(value) for name, value in stored.items() if name[:1] != "_"}
 
     def constant(self, name: str, node: Placed) -> Made:
         """The value of a variable as a constant."""
@@ -137,13 +138,17 @@ class Flattener:
             return made
         if node.op == "VariableShape" and len(inputs) == 1:
             dtype = self.attributes(node).get("out_type", np.dtype(np.int32))
-            return Made("Const", (), {"value": np.array(made.attributes["value"].shape, dtype), "dtype": dtype})
+            sizes = np.array(made.attributes["value"].shape, dtype)
+            return Made("Const", (), {"value": sizes, "dtype": sizes.dtype})
         if node.op == "ResourceGather" and len(inputs) == 2:
             params = self.add(f"{name}/params", made)
-            axis = self.add(f"{name}/axis", Made("Const", (), {"value": np.array(0, np.int32)}))
+            zero = {"value": np.array(0, np.int32), "dtype": np.dtype(np.int32)}
+            axis = self.add(f"{name}/axis", Made("Const", (), zero))
             attributes = {"batch_dims": self.attributes(node).get("batch_dims", 0)}
             return Made("GatherV2", (params, inputs[1], axis), attributes)
-        raise UnsupportedError(f"it takes the variable '{handle}'; ptq reads ReadVariableOp and ResourceGather")
+        raise UnsupportedError(
+            f"it takes the variable '{handle}'; ptq knows ReadVariableOp, ResourceGather and VariableShape"
+        )
 
     def add(self, name: str, made: Made) -> Tensor:
         """A node that the file does not have."""
@@ -229,9 +234,9 @@ class Flattener:
 
     def order(self) -> list[str]:
         """The names of the nodes that stay, each after those it takes, otherwise as in the file."""
-        made, users = self.made, {name: [] for name in self.made}  # type: dict[str, Made], dict[str, list[str]]
+        users: dict[str, list[str]] = {name: [] for name in self.made}
         missing = {}
-        for name, node in made.items():
+        for name, node in self.made.items():
             sources = {tensor.node for tensor in node.inputs}
             missing[name] = len(sources)
             for source in sources:
@@ -247,7 +252,7 @@ class Flattener:
                 missing[user] -= 1
                 if not missing[user]:
                     heapq.heappush(ready, (position[user], user))
-        if len(result) < len(made):
+        if len(result) < len(self.made):
             stuck = next(name for name, count in missing.items() if count)
             raise GraphError(f"'{stuck}' takes its own result, through others; the file is damaged")
         return result

@@ -74,13 +74,21 @@ class Body:
 
 
 class Library:
-    """The functions of one graph, read when they are asked for, and the output arguments of the operators."""
+    """The functions of one graph, read when they are asked for, and what the file says of its operators.
+
+    operators: their definitions. defaults: the attributes that nodes of an operator have where they do not
+    say otherwise (SavedModels leave them out), by operator and name. main: the graph itself.
+    """
 
     def __init__(self, graph: Message, operators: Iterable[Message] = ()) -> None:
         self.stored: dict[str, memoryview] = {}
         for raw in graph["library"]["function"]:
             self.stored[wire.decode(TABLES, "FunctionHeader", raw)["signature"]["name"]] = raw
         self.operators = {operator["name"]: operator for operator in operators}
+        self.defaults = {
+            name: {item["name"]: item["default_value"] for item in op["attr"] if "default_value" in item}
+            for name, op in self.operators.items()
+        }
         self.bodies: dict[str, Body] = {}
         self.main = self.graph_body(graph)
 

@@ -55,7 +55,7 @@ class Budget:
         """Pay for a node; GraphError when nothing is left."""
         self.left -= 256 + 4 * len(name) + 64 * inputs
         if self.left < 0:
-            raise GraphError("the functions of this file call each other too often for ptq; it may be hostile")
+            raise GraphError("the functions of this file call each other too often; it may be hostile")
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Inliner:
         body = self.library.function(name)
         if len(arguments) != len(body.arguments):
             raise GraphError(
-                f"{body.place} takes {len(body.arguments)} arguments, but '{prefix}' gives it {len(arguments)}"
+                f"{body.place} takes {len(body.arguments)} arguments, but '{prefix}' gives {len(arguments)}"
             )
         bound = dict(zip(body.arguments, arguments, strict=True))
         returned = [tensor.node for tensor in body.returns if tensor.output >= 0]
@@ -124,7 +124,7 @@ class Inliner:
         if op in PASSES_ON:
             self.stand_in(name, list(inputs))
         elif op in CALLS or op in self.library.stored:
-            function = _called(name, node["attr"]) if op in CALLS else op
+            function = called(name, node["attr"]) if op in CALLS else op
             self.stand_in(name, self.add_function(function, name + "/", list(inputs), stack))
         else:
             if op in LOOPS:  # a variable goes through a loop unchanged
@@ -153,7 +153,7 @@ class Inliner:
             path.append(tensor)
             tensor = self.aliases[tensor]
             if len(path) > len(self.aliases):
-                raise GraphError(f"'{tensor.node}' gives back what it takes, in a circle; the file is damaged")
+                raise GraphError(f"'{tensor.node}' gives back what it takes; the file is damaged")
         for passed in path:
             self.aliases[passed] = tensor
         if tensor.node not in self.nodes:
@@ -188,6 +188,6 @@ def _outside(tensor: Tensor, names: Mapping[str, str], bound: Mapping[str, Tenso
     return Tensor(names[tensor.node], tensor.output)
 
 
-def _called(name: str, attributes: Mapping[str, Message]) -> str:
+def called(name: str, attributes: Mapping[str, Message]) -> str:
     """The function that a call calls."""
     return next(iter(function_names(name, attributes).values()))[0]

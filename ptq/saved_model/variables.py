@@ -3,13 +3,15 @@
 Names do not tell: Keras calls a kernel `_operations/1/_kernel` in the bundle and `sequential/dense/kernel` in
 the graph, other writers do otherwise. What always tells is what TensorFlow itself runs when it loads a model:
 the restore operation, which reads tensors by name (`RestoreV2`) and assigns each to a variable. Following it
-works for every version of TensorFlow and Keras, and for plain modules.
-Source: `tensorflow/cc/saved_model/loader.cc` (`RunRestore`), `saver.proto`.
+works for every version of TensorFlow and Keras, and for plain modules. One kind of file needs more: where
+`tf.saved_model.save` met a Keras 3 model, the restore operation fills copies of the variables, and only
+the object graph, which Python's loader goes by, knows the variables that the functions read.
+Source: `tensorflow/cc/saved_model/loader.cc` (`RunRestore`), `tensorflow/python/saved_model/load.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,15 +19,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import FormatError, GraphError, UnsupportedError
+from ptq.saved_model import wire
 from ptq.saved_model.element_types import element_type
 from ptq.saved_model.functions import Library, Tensor
-from ptq.saved_model.inline import Budget, Inliner, Placed
+from ptq.saved_model.inline import CALLS, Budget, Inliner, Placed, called
+from ptq.saved_model.messages import TABLES
 from ptq.saved_model.values import Values, shape
 from ptq.saved_model.wire import Message
 
 Array = npt.NDArray[Any]
 
 HANDLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
 
 
@@ -41,10 +46,13 @@ class Variables:
     """The values of the variables of one graph, read when they are asked for.
 
     keys: the name of each variable's tensor in the bundle, by the name of its node and by its shared name.
+    open_bundle: opens the bundle. captured: finds the names that `keys` lacks.
     """
 
-    bundle: Bundle | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
+    open_bundle: Callable[[], Bundle] | None = None
+    captured: Callable[[Bundle], Mapping[str, str]] | None = None
+    bundle: Bundle | None = None
     values: dict[str, Array] = field(default_factory=dict)
 
     def value(self, name: str, node: Placed) -> Array:
@@ -53,7 +61,12 @@ class Variables:
         UnsupportedError for a variable that loading the model does not restore, FormatError where the bundle
         has another type or shape than the graph.
         """
-        key = self.keys.get(name) or self.keys.get(shared_name(node))
+        if self.bundle is None and self.open_bundle is not None:
+            self.bundle = self.open_bundle()
+        key = self.key(name, node)
+        if key is None and self.bundle is not None and self.captured is not None:
+            self.keys, self.captured = {**self.captured(self.bundle), **self.keys}, None
+            key = self.key(name, node)
         if key is None or self.bundle is None:
             raise UnsupportedError(
                 f"variable '{name}' is read, but loading this model does not restore it from a file; "
@@ -61,9 +74,12 @@ class Variables:
             )
         if key not in self.values:
             self.values[key] = self.bundle.read(key)
-        found = self.values[key]
-        self.check(name, node, found)
-        return found
+        self.check(name, node, self.values[key])
+        return self.values[key]
+
+    def key(self, name: str, node: Placed) -> str | None:
+        """The name in the bundle, as far as it is known."""
+        return self.keys.get(name) or self.keys.get(shared_name(node))
 
     def check(self, name: str, node: Placed, found: Array) -> None:
         """FormatError if `found` is not what the graph says of its variable."""
@@ -115,10 +131,36 @@ def saved_names(library: Library, saver: Message, budget: Budget, values: Values
         if value.node not in names:
             names[value.node] = _restored(inliner, value, values)
         if not 0 <= value.output < names[value.node].size:
-            raise GraphError(f"'{value.node}' restores {names[value.node].size} tensors, not {value.output + 1}")
+            raise GraphError(f"'{value.node}' restores fewer than {value.output + 1} tensors")
         key = str(names[value.node][value.output], "utf-8", "replace")
         keys[handle.node] = key
         keys.setdefault(shared_name(inliner.nodes[handle.node]) or handle.node, key)
+    return keys
+
+
+def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -> dict[str, str]:
+    """The name in the bundle of each variable that the graph gives to a function, by the object graph.
+
+    The object graph says for each function which objects it captured; they are the last arguments of a call.
+    A tensor of the bundle lists the same objects with the names of their tensors.
+    """
+    saved = wire.decode(TABLES, "SavedObjectGraph", object_graph)["concrete_functions"]
+    listed = bundle.read(OBJECT_GRAPH)
+    if listed.dtype.kind != "O" or listed.size != 1:
+        raise FormatError(f"'{OBJECT_GRAPH}' is {listed.dtype} {listed.shape}, expected one string")
+    objects = wire.decode(TABLES, "TrackableObjectGraph", listed.reshape(()).item())["nodes"]
+    keys = {}
+    for name, node in library.main.nodes.items():
+        if node["op"] not in CALLS or called(name, node["attr"]) not in saved:
+            continue
+        captured = saved[called(name, node["attr"])]["bound_inputs"]
+        given = library.main.data[name]
+        if len(captured) > len(given):
+            raise GraphError(f"'{name}' takes {len(given)} inputs, but captured {len(captured)} objects")
+        for tensor, number in zip(given[len(given) - len(captured) :], captured, strict=True):
+            for attribute in objects[number]["attributes"] if 0 <= number < len(objects) else ():
+                if attribute["name"] == "VARIABLE_VALUE":
+                    keys[tensor.node] = str(attribute["checkpoint_key"])
     return keys
 
 

@@ -17,7 +17,7 @@ from ptq.saved_model.inline import Budget, Inliner
 from ptq.saved_model.messages import TABLES
 from ptq.saved_model.nodes import FlatGraph, Port
 from ptq.saved_model.values import Values, shape
-from ptq.saved_model.variables import Variables, saved_names
+from ptq.saved_model.variables import Variables, captured_names, saved_names
 from ptq.saved_model.wire import Message
 
 FILE = "saved_model.pb"
@@ -57,8 +57,11 @@ def _read_directory(directory: Path, signature_key: str | None) -> FlatGraph:
     inputs = _ports(signature["inputs"], library, f"input of signature '{key}'")
     outputs = _ports(signature["outputs"], library, f"output of signature '{key}'")
     budget, values = Budget(), Values()
-    keys = saved_names(library, meta_graph["saver_def"], budget, values)
-    variables = Variables(_bundle(directory) if keys else None, keys)
+    variables = Variables(
+        saved_names(library, meta_graph["saver_def"], budget, values),
+        lambda: _bundle(directory),
+        lambda bundle: captured_names(library, meta_graph["object_graph_def"], bundle),
+    )
     return _flat(library, inputs, outputs, Context(variables, budget, values), key)
 
 
@@ -81,7 +84,7 @@ def _read_frozen(path: Path, signature_key: str | None) -> FlatGraph:
     if not ends:
         raise FormatError(f"'{path}' has no outputs; expected a SavedModel directory or a frozen graph")
     context = Context(Variables(), Budget(), Values())
-    inputs = [(_placeholder(name, main.nodes[name], context.values), Tensor(name, 0)) for name in placeholders]
+    inputs = [(_placeholder(name, main.nodes[name]), Tensor(name, 0)) for name in placeholders]
     outputs = [(Port(name, "", _result_type(main.nodes[name]), None), Tensor(name, 0)) for name in ends]
     return _flat(library, inputs, outputs, context, "")
 
@@ -99,7 +102,7 @@ def _meta_graph(directory: Path) -> Message:
     """The graph for serving."""
     content = read_file(directory / FILE, "a SavedModel directory, which holds 'saved_model.pb'")
     model = wire.decode(TABLES, "SavedModel", content)
-    graphs = model["meta_graphs"]
+    graphs: list[Message] = model["meta_graphs"]
     for graph in graphs:
         if SERVE in graph["meta_info_def"]["tags"]:
             return graph
@@ -142,7 +145,7 @@ def _ports(infos: Mapping[str, Message], library: Library, what: str) -> Ports:
     return result
 
 
-def _placeholder(name: str, node: Message, values: Values) -> Port:
+def _placeholder(name: str, node: Message) -> Port:
     attributes = node["attr"]
     if "dtype" not in attributes:
         raise FormatError(f"placeholder '{name}' has no element type; the file is damaged")
