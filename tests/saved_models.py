@@ -1,171 +1,179 @@
-"""SavedModels that TensorFlow exports for the tests, and what its own converter makes of them."""
+"""SavedModels for tests: written field by field, or exported by TensorFlow, and flat graphs run by it."""
 
-from __future__ import annotations
-
-import functools
-import os
-from pathlib import Path
+import struct
 
 import numpy as np
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from ptq.saved_model.messages import TABLES
 
 
-def randomise(model):
-    """Biases and statistics of batch normalization that are not trivial, all of magnitude below 2."""
-    import keras
-
-    rng = np.random.default_rng(0)
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            for variable in layer.weights:
-                low, high = (0.5, 1.5) if variable.name in ("gamma", "moving_variance") else (-1, 1)
-                variable.assign(rng.uniform(low, high, variable.shape).astype(np.float32))
-        elif hasattr(getattr(layer, "bias", None), "assign"):
-            layer.bias.assign(rng.uniform(-0.3, 0.3, layer.bias.shape).astype(np.float32))
-    return model
+def varint(number):
+    """A number as protobuf writes it, negative ones in 64 bits."""
+    number &= 2**64 - 1
+    result = b""
+    while number > 127:
+        result += bytes([number & 127 | 128])
+        number >>= 7
+    return result + bytes([number])
 
 
-def keras_cnn():
-    from keras import Input, Model, layers
-
-    x = image = Input((28, 28, 1), name="image")
-    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(x)
-    x = layers.ReLU()(layers.BatchNormalization()(x))
-    x = layers.Conv2D(24, 3, strides=2)(layers.ZeroPadding2D(1)(x))
-    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-    x = layers.DepthwiseConv2D(3, padding="same")(x)
-    x = layers.Activation("relu")(layers.BatchNormalization()(x))
-    x = layers.LeakyReLU(negative_slope=0.2)(layers.SeparableConv2D(32, 3, padding="same")(x))
-    x = layers.Dropout(0.3)(layers.MaxPooling2D(2)(x))
-    x = layers.Dense(40, activation="relu")(layers.Flatten()(x))
-    return Model(image, layers.Dense(10, activation="softmax")(layers.BatchNormalization()(x)))
+def encode(message, fields):
+    """The bytes of a message, from a dict of its fields: dicts for messages, lists where they repeat."""
+    return b"".join(
+        _one(number, field.kind, value)
+        for number, field in TABLES.by_number[message].items()
+        if field.name in fields
+        for value in _values(field, fields[field.name])
+    )
 
 
-def keras_mlp():
-    from keras import Input, Sequential, layers
-
-    widths = [layers.Dense(64, activation="relu"), layers.Dense(32, activation="tanh"), layers.Dense(5)]
-    return Sequential([Input((40,), name="features"), *widths])
-
-
-def keras_sequences():
-    """Audio: convolutions along time, a dense layer at each step, layer normalization."""
-    from keras import Input, Model, layers
-
-    x = frames = Input((64, 4))
-    x = layers.BatchNormalization()(layers.Conv1D(16, 5, padding="same", activation="relu")(x))
-    x = layers.MaxPooling1D(2)(x)
-    x = layers.LayerNormalization()(layers.Dense(32, activation="relu")(x))
-    return Model(frames, layers.Dense(3, activation="sigmoid")(layers.GlobalMaxPooling1D()(x)))
+def _values(field, value):
+    if field.is_map:
+        return [{"key": key, "value": item} for key, item in value.items()]
+    return value if field.repeated else [value]
 
 
-def keras_many():
-    """Two inputs and two outputs."""
-    from keras import Input, Model, layers
-
-    left, right = Input((16,), name="left"), Input((16, 16, 3), name="right")
-    y = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(right))
-    x = layers.Dense(8)(left)
-    kind = layers.Dense(3, activation="softmax")(layers.Concatenate()([x, y, layers.Add()([x, y])]))
-    score = layers.Dense(1, activation="sigmoid")(layers.Multiply()([x, y]))
-    return Model([left, right], {"kind": kind, "score": score})
-
-
-def keras_unet():
-    from keras import Input, Model, layers
-
-    x = image = Input((32, 32, 3))
-    x = skip = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
-    x = layers.Conv2D(16, 3, padding="same", activation="elu")(layers.MaxPooling2D(2)(x))
-    x = layers.Conv2DTranspose(8, 3, strides=2, padding="same", activation="relu")(x)
-    x = layers.AveragePooling2D(2)(layers.Concatenate()([x, skip]))
-    x = layers.UpSampling2D(2, interpolation="bilinear")(x)
-    return Model(image, layers.Conv2D(1, 1, activation="sigmoid")(x))
+def _one(number, kind, value):
+    if kind == "float":
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    if kind in ("int", "int32", "uint", "bool"):
+        return varint(number << 3) + varint(int(value))
+    if kind in TABLES.by_number:
+        content = value if isinstance(value, bytes) else encode(kind, value)
+    else:
+        content = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
-def application(name, size, **options):
-    """A network of keras.applications with random weights."""
-
-    def build():
-        from keras import applications
-
-        return getattr(applications, name)(weights=None, input_shape=(size, size, 3), **options)
-
-    return build
+FLOAT, STRING, RESOURCE = 1, 7, 20
 
 
-def tensorflow_module():
-    """A tf.Module: explicit padding, split, pack, slices and fused batch normalization."""
+def node(name, op, inputs=(), **attributes):
+    """A NodeDef; the attributes are AttrValues as dicts."""
+    return {"name": name, "op": op, "input": list(inputs), "attr": attributes}
+
+
+def call(name, function, inputs=()):
+    """A call of a function."""
+    return node(name, "StatefulPartitionedCall", inputs, f={"func": {"name": function}})
+
+
+def function(name, arguments, nodes, returns, effects=()):
+    """A FunctionDef of float tensors; `returns` maps output names to tensors."""
+    return encode(
+        "FunctionDef",
+        {
+            "signature": {
+                "name": name,
+                "input_arg": [{"name": item, "type": FLOAT} for item in arguments],
+                "output_arg": [{"name": item, "type": FLOAT} for item in returns],
+            },
+            "node_def": nodes,
+            "ret": returns,
+            "control_ret": {item: item for item in effects},
+        },
+    )
+
+
+def strings(*values):
+    """The attribute "value" of a constant of strings, bytes each."""
+    shape = {"dim": [{"size": len(values)}]}
+    return {"tensor": {"dtype": STRING, "tensor_shape": shape, "string_val": list(values)}}
+
+
+PLACEHOLDER = node("x", "Placeholder", dtype={"type": FLOAT}, shape={"shape": {"dim": [{"size": 2}]}})
+
+
+def write(directory, nodes, functions=(), outputs=None, inputs=None, restore="", signatures=None):
+    """A SavedModel directory with one signature, "serving_default", from "x:0" to `outputs`."""
+    info = {"dtype": FLOAT, "tensor_shape": {"dim": [{"size": 2}]}}
+    signature = {
+        "inputs": {key: {"name": value, **info} for key, value in (inputs or {"x": "x:0"}).items()},
+        "outputs": {key: {"name": value, **info} for key, value in (outputs or {}).items()},
+    }
+    meta_graph = {
+        "meta_info_def": {"tags": ["serve"]},
+        "graph_def": {"node": nodes, "library": {"function": list(functions)}},
+        "saver_def": {"restore_op_name": restore},
+        "signature_def": signatures or {"serving_default": signature},
+    }
+    directory.mkdir(exist_ok=True)
+    model = {"saved_model_schema_version": 1, "meta_graphs": [meta_graph]}
+    (directory / "saved_model.pb").write_bytes(encode("SavedModel", model))
+    return directory
+
+
+def graph_def(flat):
+    """A flat graph as TensorFlow's GraphDef, with the bodies of its loops as functions."""
+    from tensorflow.core.framework import graph_pb2
+    from tensorflow.python.framework import op_def_registry
+
+    result = graph_pb2.GraphDef()
+    result.versions.producer = 1882
+    bodies = {name: wrapped(body) for name, body in flat.functions.items()}
+    for body in bodies.values():
+        result.library.function.append(body.function_def)
+        result.library.MergeFrom(body.graph.as_graph_def().library)
+    for item in flat.nodes:
+        written = result.node.add(name=item.name, op=item.op, input=item.inputs)
+        kinds = {attribute.name: attribute.type for attribute in op_def_registry.get(item.op).attr}
+        for name, value in item.attributes.items():
+            if value is not None or kinds[name] == "shape":
+                _set(written.attr[name], kinds[name], value, bodies)
+    return result
+
+
+def _set(attribute, kind, value, bodies):
     import tensorflow as tf
 
-    rng = np.random.default_rng(1)
-
-    def variable(*shape, low=-0.3, high=0.3):
-        return tf.Variable(rng.uniform(low, high, shape).astype(np.float32))
-
-    class Module(tf.Module):
-        def __init__(self):
-            self.filter, self.depth = variable(3, 3, 3, 8), variable(3, 3, 8, 2)
-            self.statistics = [variable(8, low=0.5, high=1.5) for _ in range(4)]
-            self.weights, self.bias = variable(16, 10), variable(10)
-
-        @tf.function(input_signature=[tf.TensorSpec([None, 16, 16, 3], tf.float32, "pixels")])
-        def __call__(self, x):
-            x = tf.nn.conv2d(x, self.filter, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
-            x, _, _ = tf.compat.v1.nn.fused_batch_norm(x, *self.statistics, is_training=False)
-            x = tf.nn.depthwise_conv2d(tf.nn.relu6(x), self.depth, [1, 1, 1, 1], "SAME")
-            x = tf.nn.relu(x * tf.nn.sigmoid(x)) - 0.5
-            x = tf.maximum(*tf.split(x, 2, axis=1))
-            x = tf.reduce_mean(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), [1, 2])
-            x = tf.matmul(tf.reshape(x, [tf.shape(x)[0], 16]), self.weights) + self.bias
-            pair = tf.transpose(tf.stack([x, -x], axis=1), [0, 2, 1])
-            return {
-                "logits": tf.nn.log_softmax(x), "best": tf.argmax(x, -1),
-                "squares": tf.square(pair[:, 1:8, 0]), "top": tf.reduce_max(pair, axis=[1, 2]),
-            }  # fmt: skip
-
-    return Module()
+    types = lambda item: 21 if item == "variant" else tf.as_dtype(item).as_datatype_enum  # noqa: E731
+    if kind == "tensor":
+        attribute.tensor.CopyFrom(tf.make_tensor_proto(value))
+    elif kind == "shape":
+        attribute.shape.CopyFrom(_shape(value))
+    elif kind == "list(shape)":
+        attribute.list.shape.extend(_shape(item) for item in value)
+    elif kind == "type":
+        attribute.type = types(value)
+    elif kind == "list(type)":
+        attribute.list.type.extend(types(item) for item in value)
+    elif kind == "func":
+        attribute.func.name = bodies[value].function_def.signature.name
+    elif kind == "string":
+        attribute.s = value.encode()
+    elif kind.startswith("list("):
+        getattr(attribute.list, {"int": "i", "float": "f", "bool": "b"}[kind[5:-1]]).extend(value)
+    else:
+        setattr(attribute, {"int": "i", "float": "f", "bool": "b"}[kind], value)
 
 
-SMALL = {
-    "cnn": keras_cnn, "mlp": keras_mlp, "sequences": keras_sequences, "many": keras_many, "unet": keras_unet,
-    "mobilenet": application("MobileNet", 64, alpha=0.25),
-    "mobilenet_v2": application("MobileNetV2", 64, alpha=0.35),
-    "mobilenet_v3": application("MobileNetV3Small", 64, alpha=0.75), "module": tensorflow_module,
-}  # fmt: skip
-"""Models whose files, float and quantized, are compared in full."""
+def _shape(sizes):
+    import tensorflow as tf
 
-LARGE = {"inception_v3": application("InceptionV3", 96), "resnet101_v2": application("ResNet101V2", 64)}
-"""Models that TensorFlow takes a minute to convert: their quantized files alone."""
+    return tf.TensorShape(None if sizes is None else [None if s < 0 else s for s in sizes]).as_proto()
 
 
-class Exported:
-    """Exports models into a directory and converts them with TensorFlow, each once."""
+def wrapped(flat):
+    """A flat graph as a TensorFlow function of its inputs, in their order."""
+    import tensorflow as tf
 
-    def __init__(self, directory: Path):
-        self.directory = directory
-        self.float_file = functools.cache(lambda name: self._convert(name, quantized=False))
-        self.quantized_file = functools.cache(lambda name: self._convert(name, quantized=True))
-        self.path = functools.cache(self._export)
+    definition = graph_def(flat)
 
-    def _export(self, name: str) -> Path:
-        import keras
-        import tensorflow as tf
+    def run(*arguments):
+        feeds = {port.tensor: value for port, value in zip(flat.inputs, arguments, strict=True)}
+        ends = [port.tensor for port in flat.outputs]
+        return tf.graph_util.import_graph_def(definition, feeds, ends, name="")
 
-        keras.utils.set_random_seed(7)
-        model, target = {**SMALL, **LARGE}[name](), self.directory / name
-        if isinstance(model, keras.Model):
-            randomise(model).export(target, verbose=False)
-        else:
-            tf.saved_model.save(model, target)
-        keras.backend.clear_session()
-        return target
+    signature = [
+        tf.TensorSpec(port.shape and [None if s < 0 else s for s in port.shape], _dtype(port.dtype))
+        if port.shape is not None
+        else tf.TensorSpec(None, _dtype(port.dtype))
+        for port in flat.inputs
+    ]
+    return tf.compat.v1.wrap_function(run, signature)
 
-    def _convert(self, name: str, quantized: bool) -> bytes:
-        import tensorflow as tf
 
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(self.path(name)))
-        if quantized:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        return converter.convert()
+def _dtype(dtype):
+    import tensorflow as tf
+
+    return tf.variant if dtype == "variant" else tf.as_dtype(np.dtype(dtype))

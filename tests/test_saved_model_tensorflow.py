@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from litert import assert_same_bits, run_litert
-from saved_models import LARGE, SMALL, Exported
+from tensorflow_models import LARGE, SMALL, Exported
 
 import ptq
 from ptq.saved_model import pointwise, read, translate
