@@ -81,3 +81,44 @@ def table(blocks, compress=False, index=None):
     footer += varint(len(file)) + varint(len(content))
     file += sealed(content)
     return bytes(file) + footer.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+
+
+def field(number, value):
+    """A field of a protobuf message: a number as a varint, bytes as they are."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3) + varint(value)
+
+
+def shape_message(shape):
+    return b"".join(field(2, field(1, size)) for size in shape)
+
+
+def entry(kind, shape, size, offset=0, shard=0, checksum=0, slices=()):
+    """A BundleEntryProto. kind: the number of the element type; slices: lists of (start, length)."""
+    parts = b"".join(
+        field(7, b"".join(field(1, field(1, start) + field(2, length)) for start, length in part))
+        for part in slices
+    )
+    place = field(3, shard) + field(4, offset) + field(5, size) + b"\x35" + struct.pack("<I", checksum)
+    return field(1, kind) + field(2, shape_message(shape)) + place + parts
+
+
+def header(shards=1, big_endian=False, min_consumer=0, bad=()):
+    version = field(1, 1) + field(2, min_consumer) + b"".join(field(3, number) for number in bad)
+    return field(1, shards) + field(2, int(big_endian)) + field(3, version)
+
+
+def write_bundle(prefix, entries, shards=(b"",), head=None, compress=False):
+    """Write the index of `entries`, which are sorted, and the files with data; the prefix as a str."""
+    head = header(len(shards)) if head is None else head
+    index = table([[(b"", head), *sorted(entries.items())]], compress)
+    prefix.with_name(prefix.name + ".index").write_bytes(index)
+    for number, content in enumerate(shards):
+        prefix.with_name(f"{prefix.name}.data-{number:05d}-of-{len(shards):05d}").write_bytes(content)
+    return str(prefix)
+
+
+def tensor(kind, shape, content, **where):
+    """The entry of a tensor whose bytes are `content`, with their checksum."""
+    return entry(kind, shape, len(content), checksum=masked(crc32c(content)), **where)
