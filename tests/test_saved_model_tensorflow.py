@@ -27,7 +27,7 @@ def exported(tmp_path_factory):
 
 @pytest.fixture
 def tensorflow_roots(monkeypatch):
-    """TensorFlow's own 1 / sqrt for constants, the one function that ptq does not compute to the same bits."""
+    """TensorFlow's own 1 / sqrt for constants, the one function that ptq computes to other bits."""
     import tensorflow as tf
 
     monkeypatch.setattr(pointwise, "reciprocal_root", lambda x: tf.math.rsqrt(np.asarray(x)).numpy())
@@ -148,9 +148,9 @@ def test_outputs_are_tensorflows(name, exported):
 def rounding_bound(graph):
     """How far float32 results in different orders of summation may be apart, relative to the largest.
 
-    A layer of n products adds at most n STEP on each side and FOLDED_ERROR of its weights; every other operator
-    a few steps. The sum over all operators bounds the end result where no operator amplifies what it reads,
-    as is so for networks with normalized activations.
+    A layer of n products adds at most n STEP on each side and FOLDED_ERROR of its weights; every other
+    operator a few steps. The sum over all operators bounds the end result where no operator amplifies what it
+    reads, as is so for networks with normalized activations.
     """
     total = 0.0
     for operator in graph.operators:

@@ -22,6 +22,7 @@ def in_converter_order(flat: FlatGraph) -> tuple[Node, ...]:
         for name in node.inputs:
             readers[name.rpartition(":")[0]].add(node.name)
     key = {name: _key(node) for name, node in by_name.items()}
+    key |= {port.tensor.rpartition(":")[0]: _argument(port.name) for port in flat.inputs}
     pending = sorted((n.name for n in flat.nodes if not n.inputs), key=key.__getitem__)
     stack = [(name, False) for name in pending]
     visited: set[str] = set()
@@ -44,6 +45,9 @@ CALLS = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
 def _key(node: Node) -> str:
     """The name that the walk compares; a variable is known there by the function's argument that holds it."""
     name = CALLS.sub("", node.name)
-    if node.op == "Const" and "ReadVariableOp" in name:
-        return re.sub(r"[^a-z0-9]", "_", f"{name}/resource".lower())
-    return name
+    return _argument(f"{name}/resource") if node.op == "Const" and "ReadVariableOp" in name else name
+
+
+def _argument(name: str) -> str:
+    """What a tensor of this name is called as the argument of a function."""
+    return re.sub(r"[^a-z0-9]", "_", name.lower())

@@ -11,7 +11,7 @@ from ptq.graph import Graph, Signature
 from ptq.saved_model import fuse, layers, movement, pointwise, pools
 from ptq.saved_model.dilation import undo_space_to_batch
 from ptq.saved_model.nodes import FlatGraph, Node
-from ptq.saved_model.order import in_converter_order
+from ptq.saved_model.order import CALLS, in_converter_order
 from ptq.saved_model.translation import Rule, Translation
 
 RULES: dict[str, Rule] = {
@@ -35,12 +35,22 @@ def translate(flat: FlatGraph) -> Graph:
     _translate_nodes(t, flat)
     graph = t.graph
     graph.outputs = [t.value(port.tensor) for port in flat.outputs]
+    _name_outputs(graph, flat)
     inputs = {port.name: index for port, index in zip(flat.inputs, graph.inputs, strict=True)}
     outputs = {port.name: index for port, index in zip(flat.outputs, graph.outputs, strict=True)}
     graph.signatures = [Signature(flat.signature_key or "serving_default", inputs, outputs)]
     fuse.fuse(graph)
     graph.validate()
     return graph
+
+
+def _name_outputs(graph: Graph, flat: FlatGraph) -> None:
+    """TensorFlow's names of a signature's outputs: the call's, "StatefulPartitionedCall:0", in order."""
+    for number, (port, index) in enumerate(zip(flat.outputs, graph.outputs, strict=True)):
+        call = CALLS.match(port.tensor)
+        tensor = graph.tensors[index]
+        if call is not None and index not in graph.inputs and index not in graph.outputs[:number]:
+            tensor.name = f"{call.group().partition('/')[0]}:{number}"
 
 
 def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
