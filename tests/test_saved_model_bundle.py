@@ -153,33 +153,48 @@ def test_a_view_of_the_file_and_no_copy(prefix):
     assert type(getattr(owner, "obj", owner)).__name__ == "mmap"
 
 
+def by_hand(prefix, compress):
+    entries = {f"layer{i:02d}/kernel".encode(): raw(ROWS[i % 3], offset=8 * (i % 3)) for i in range(40)}
+    return tables.write_bundle(prefix, entries, [ROWS.tobytes()], compress=compress)
+
+
 @pytest.mark.parametrize("compress", [False, True])
 def test_a_bundle_by_hand_whose_index_may_be_compressed(prefix, compress):
-    entries = {f"layer{i}/kernel".encode(): raw(ROWS[i : i + 1], offset=8 * i) for i in range(3)}
-    path = tables.write_bundle(prefix, entries, [ROWS.tobytes()], compress=compress)
-    bundle = open_bundle(path)
-    assert bundle.keys() == ("layer0/kernel", "layer1/kernel", "layer2/kernel")
-    for i in range(3):
-        same(bundle.read(f"layer{i}/kernel"), ROWS[i : i + 1])
+    bundle = open_bundle(by_hand(prefix, compress))
+    assert bundle.keys() == tuple(f"layer{i:02d}/kernel" for i in range(40))
+    for i in range(40):
+        same(bundle.read(f"layer{i:02d}/kernel"), ROWS[i % 3])
 
 
-def test_a_bundle_of_a_machine_with_the_other_byte_order(prefix):
-    swapped = ROWS.astype(">f4").tobytes()
+def other_byte_order(prefix):
+    """As a machine writes it that stores the highest byte first: numbers, bfloat16 and strings."""
+    swapped, bits = ROWS.astype(">f4").tobytes(), struct.pack(">2H", 0x3F80, 0xC000)
     lengths = struct.pack(">2I", 2, 1)
     checksum = struct.pack(">I", masked(crc32c(lengths)))
     text = b"\2\1" + checksum + b"abc"
-    bits = struct.pack(">2H", 0x3F80, 0xC000)
+    both = masked(crc32c(lengths + checksum + b"abc"))
     entries = {
         b"bits": tables.tensor(BFLOAT16, (2,), bits, offset=len(swapped + text)),
         b"rows": tables.tensor(FLOAT, (3, 2), swapped),
-        b"text": tables.entry(STRING, (2,), len(text), offset=len(swapped),
-                              checksum=masked(crc32c(lengths + checksum + b"abc"))),
-    }  # fmt: skip
+        b"text": tables.entry(STRING, (2,), len(text), offset=len(swapped), checksum=both),
+    }
     head = tables.header(big_endian=True)
-    bundle = open_bundle(tables.write_bundle(prefix, entries, [swapped + text + bits], head))
+    return tables.write_bundle(prefix, entries, [swapped + text + bits], head)
+
+
+def test_a_bundle_of_a_machine_with_the_other_byte_order(prefix):
+    bundle = open_bundle(other_byte_order(prefix))
     same(bundle.read("rows"), ROWS)
     same(bundle.read("bits"), np.array([1, -2], np.float32))
     assert bundle.read("text").tolist() == [b"ab", b"c"]
+
+
+@pytest.mark.peers
+def test_tensorflow_reads_the_bundles_by_hand_as_we_do(prefix):
+    """So the tests' writer is right in what TensorFlow itself does not write: it leaves out compression."""
+    assert compare(by_hand(prefix, True)) == 40
+    assert compare(other_byte_order(prefix)) == 3
+    assert compare(tables.write_bundle(prefix, in_parts(), [ROWS.tobytes()])) == 1
 
 
 PARTS = [((0, 2), (0, -1)), ((2, 1), (0, -1))]
