@@ -9,7 +9,7 @@ Source: `tensorflow/core/framework/node_def.proto`, `function.proto`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ptq.errors import FormatError, GraphError, UnsupportedError
@@ -36,10 +36,10 @@ MULTIPLE_OUTPUTS = {
 
 
 class Tensor(NamedTuple):
-    """Output `index` of the node `node`, or the argument of that name (index -1) in a function's body."""
+    """Output `output` of the node `node`, or the argument of that name (output -1) in a function's body."""
 
     node: str
-    index: int
+    output: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Body:
 
     nodes: in the order of the file. data, control: what each node takes, by its name.
     arguments: the names of the arguments. returns: the tensors given back. effects: the nodes that run even
-    if nobody uses their results. place: how an error names the body.
+    if nobody uses their results. place: how an error names the body. definition: the FunctionDef it is from.
     """
 
     place: str
@@ -58,6 +58,7 @@ class Body:
     arguments: tuple[str, ...] = ()
     returns: tuple[Tensor, ...] = ()
     effects: tuple[str, ...] = ()
+    definition: Message = field(default_factory=lambda: Message(TABLES, "FunctionDef"))
 
     def needed(self, names: Iterable[str]) -> list[str]:
         """The nodes that `names` need, with control edges, in the order of the file."""
@@ -67,19 +68,27 @@ class Body:
             name = waiting.pop()
             if name not in found:
                 found.add(name)
-                waiting.extend(tensor.node for tensor in self.data[name] if tensor.index >= 0)
+                waiting.extend(tensor.node for tensor in self.data[name] if tensor.output >= 0)
                 waiting.extend(self.control[name])
         return [name for name in self.nodes if name in found]
 
 
 class Library:
-    """The functions of one graph, read when they are asked for, and the output arguments of the operators."""
+    """The functions of one graph, read when they are asked for, and what the file says of its operators.
+
+    operators: their definitions. defaults: the attributes that nodes of an operator have where they do not
+    say otherwise (SavedModels leave them out), by operator and name. main: the graph itself.
+    """
 
     def __init__(self, graph: Message, operators: Iterable[Message] = ()) -> None:
         self.stored: dict[str, memoryview] = {}
         for raw in graph["library"]["function"]:
             self.stored[wire.decode(TABLES, "FunctionHeader", raw)["signature"]["name"]] = raw
         self.operators = {operator["name"]: operator for operator in operators}
+        self.defaults = {
+            name: {item["name"]: item["default_value"] for item in op["attr"] if "default_value" in item}
+            for name, op in self.operators.items()
+        }
         self.bodies: dict[str, Body] = {}
         self.main = self.graph_body(graph)
 
@@ -123,7 +132,7 @@ class Library:
         effects = tuple(function["control_ret"].values())
         for name in effects:
             _check(name, nodes, f"{place} names the node '{name}' as an effect")
-        return Body(place, nodes, data, control, arguments, tuple(returns), effects)
+        return Body(place, nodes, data, control, arguments, tuple(returns), effects, function)
 
     def inputs(
         self, node: Message, nodes: Mapping[str, Message], arguments: Iterable[str], place: str
@@ -150,7 +159,7 @@ class Library:
             return Tensor(name, -1)
         _check(name, nodes, f"{place} refers to '{text}'")
         if len(rest) != 2 or not _is_index(rest[1]):
-            raise FormatError(f"{place} refers to '{text}', expected 'node:output:index'; the file is damaged")
+            raise FormatError(f"{place} refers to '{text}', expected 'node:output:index'")
         return Tensor(name, self.first_output(nodes[name], rest[0], place) + int(rest[1]))
 
     def first_output(self, node: Message, argument: str, place: str) -> int:

@@ -1,6 +1,7 @@
 """The messages of TensorFlow's files as data: the fields that ptq reads, with protobuf's numbers for them.
 
-These are facts of `tensorflow/core/protobuf/` (saved_model, meta_graph, saver, tensor_bundle) and
+These are facts of `tensorflow/core/protobuf/` (saved_model, meta_graph, saver, saved_object_graph,
+trackable_object_graph, tensor_bundle) and
 `tensorflow/core/framework/` (graph, node_def, function, op_def, attr_value, tensor, tensor_shape, types),
 Copyright The TensorFlow Authors, Apache-2.0. What is left out is skipped when a file is read: how a
 Python object is put together again, debugging information, other devices.
@@ -15,7 +16,7 @@ from ptq.saved_model import wire
 TABLES = wire.tables("""
     SavedModel = saved_model_schema_version:int@1 meta_graphs:[MetaGraphDef]@2
     MetaGraphDef = meta_info_def:MetaInfoDef@1 graph_def:GraphDef@2 saver_def:SaverDef@3
-        signature_def:{SignatureDef}@5
+        signature_def:{SignatureDef}@5 object_graph_def:bytes@7
     MetaInfoDef = stripped_op_list:OpList@2 tags:[string]@4 tensorflow_version:string@5
     SaverDef = filename_tensor_name:string@1 save_tensor_name:string@2 restore_op_name:string@3
     SignatureDef = inputs:{TensorInfo}@1 outputs:{TensorInfo}@2 method_name:string@3
@@ -23,8 +24,15 @@ TABLES = wire.tables("""
         composite_tensor:bytes@5
 
     OpList = op:[OpDef]@1
-    OpDef = name:string@1 input_arg:[ArgDef]@2 output_arg:[ArgDef]@3
+    OpDef = name:string@1 input_arg:[ArgDef]@2 output_arg:[ArgDef]@3 attr:[AttrDef]@4
     ArgDef = name:string@1 type:int@3 type_attr:string@4 number_attr:string@5 type_list_attr:string@6
+    AttrDef = name:string@1 default_value:AttrValue@3
+
+    SavedObjectGraph = concrete_functions:{SavedConcreteFunction}@2
+    SavedConcreteFunction = bound_inputs:[int32]@2
+    TrackableObjectGraph = nodes:[TrackableObject]@1
+    TrackableObject = attributes:[SerializedTensor]@2
+    SerializedTensor = name:string@1 full_name:string@2 checkpoint_key:string@3
 
     GraphDef = node:[NodeDef]@1 library:FunctionDefLibrary@2
     NodeDef = name:string@1 op:string@2 input:[string]@3 attr:{AttrValue}@5
