@@ -1,4 +1,4 @@
-"""The numbers of element types against TensorFlow's own list of them."""
+"""Numbers of element types against TensorFlow's own list of them."""
 
 import numpy as np
 import pytest

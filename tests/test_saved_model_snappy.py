@@ -1,4 +1,4 @@
-"""Snappy blocks written by hand from the format's description, and by its authors' own library where installed."""
+"""Snappy blocks written by hand from the description, and by its authors' own library where installed."""
 
 import time
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from ptq.errors import FormatError
 from ptq.saved_model.nodes import ElementType, TypeName
@@ -39,3 +42,20 @@ def element_type(number: int) -> ElementType:
             "newer TensorFlow wrote it"
         )
     return found
+
+
+def storage(kind: ElementType) -> np.dtype[Any] | None:
+    """How one element is stored as raw bytes, None where it is not, or in a way that NumPy lacks.
+
+    Quantized types are their integers; bfloat16 is uint16, which `widened` makes a float32.
+    """
+    if isinstance(kind, np.dtype):
+        return None if kind == STRING else kind
+    if kind == "bfloat16":
+        return np.dtype(np.uint16)
+    return np.dtype(kind[1:]) if kind.startswith("q") else None
+
+
+def widened(bits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """bfloat16 as float32, whose upper half it is: uint16[...] -> float32[...], exact."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)

@@ -56,7 +56,8 @@ TABLES = wire.tables("""
         int64_val:[int]@10 bool_val:[bool]@11 dcomplex_val:[double]@12 half_val:[int32]@13
         uint32_val:[uint]@16 uint64_val:[uint]@17
 
-    BundleHeaderProto = num_shards:int32@1 endianness:int@2
+    BundleHeaderProto = num_shards:int32@1 endianness:int@2 version:VersionDef@3
+    VersionDef = producer:int32@1 min_consumer:int32@2 bad_consumers:[int32]@3
     BundleEntryProto = dtype:int@1 shape:TensorShapeProto@2 shard_id:int32@3 offset:int@4 size:int@5
         crc32c:fixed32@6 slices:[TensorSliceProto]@7
     TensorSliceProto = extent:[Extent]@1
