@@ -139,6 +139,8 @@ def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -
     A tensor of the bundle lists the same objects with the names of their tensors.
     """
     saved = wire.decode(TABLES, "SavedObjectGraph", object_graph)["concrete_functions"]
+    if not saved:
+        return {}
     listed = bundle.read(OBJECT_GRAPH)
     if listed.dtype.kind != "O" or listed.size != 1:
         raise FormatError(f"'{OBJECT_GRAPH}' is {listed.dtype} {listed.shape}, expected one string")
