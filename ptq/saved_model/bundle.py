@@ -214,7 +214,7 @@ def _mapped(path: str, expected: str) -> memoryview:
     """A file mapped into memory, read-only."""
     try:
         if not Path(path).is_file():  # a pipe would keep us waiting
-            raise OSError("no such file")
+            raise OSError("no such file, or not a plain one")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 return memoryview(b"")
