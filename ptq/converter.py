@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from ptq.calibration import Calibration, Dataset, calibrate
 from ptq.errors import InputError
-from ptq.format import dumps, load, load_directory
+from ptq.format import dumps, is_saved_model, load, load_directory
 from ptq.graph import Graph
 from ptq.observers import MinMax, Observer
 from ptq.passes.dynamic_range import quantize_dynamic_range
@@ -26,6 +27,11 @@ from ptq.passes.rewire import Skip
 from ptq.quality import Quality, measure
 
 PathLike = str | os.PathLike[str]
+
+
+def _is_tensorflows(path: Path) -> bool:
+    """Whether TensorFlow wrote this: a directory with saved_model.pb, or a frozen graph in one file."""
+    return path.is_file() or (path / "saved_model.pb").exists()
 
 
 class Converter:
@@ -72,9 +78,22 @@ class Converter:
         self.calibration: Calibration | None = None
 
     @staticmethod
-    def from_saved_model(saved_model_dir: PathLike) -> Converter:
-        """Read a directory that `ptq.save_directory` wrote (graph and weights)."""
-        return Converter.from_graph(load_directory(saved_model_dir))
+    def from_saved_model(saved_model_dir: PathLike, signature_key: str | None = None) -> Converter:
+        """Read a SavedModel of TensorFlow, or a directory that `ptq.save_directory` wrote.
+
+        A frozen GraphDef of TensorFlow 1 is read too: the path of the .pb file.
+        signature_key: which of TensorFlow's signatures; "serving_default" or the only one if not given.
+        """
+        if is_saved_model(saved_model_dir) or not _is_tensorflows(Path(saved_model_dir)):
+            if signature_key is not None:
+                raise InputError(
+                    f"'{saved_model_dir}': signature '{signature_key}' asked for, but this is no SavedModel "
+                    "of TensorFlow; leave signature_key out"
+                )
+            return Converter.from_graph(load_directory(saved_model_dir))
+        from ptq import saved_model  # heavy, and not needed for other sources
+
+        return Converter(saved_model.translate(saved_model.read(saved_model_dir, signature_key)))
 
     @staticmethod
     def from_tflite(model: PathLike | bytes) -> Converter:

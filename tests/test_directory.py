@@ -126,7 +126,7 @@ def test_what_is_no_saved_model_of_ptq(tmp_path, saved):
         ("missing", InputError, "nothing found"),
         ("file", InputError, "a file found"),
         ("half", InputError, "no saved model"),
-        ("tensorflow", UnsupportedError, "TFLiteConverter"),
+        ("tensorflow", UnsupportedError, "Converter.from_saved_model reads both"),
     ]:
         assert not is_saved_model(tmp_path / name)
         with pytest.raises(error, match=message):
@@ -137,7 +137,7 @@ def test_real_saved_models_of_tensorflow_are_told_apart(shared):
     paths = sorted(path.parent for path in (shared / "saved_models").rglob("saved_model.pb"))
     assert paths
     for path in paths:
-        with pytest.raises(UnsupportedError, match="from_tflite"):
+        with pytest.raises(UnsupportedError, match="a SavedModel of TensorFlow"):
             load_directory(path)
 
 

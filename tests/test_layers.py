@@ -56,12 +56,20 @@ LAYERS = """
     kernels
     format.flatbuffer format.files format.schema_tables format.schema format.elements format.plain
     format.tflite_read format.tflite_write format.weights format.directory format.regions format
+    saved_model.nodes saved_model.wire
+    saved_model.crc32c saved_model.element_types saved_model.snappy saved_model.table
+    saved_model.messages saved_model.values saved_model.slices saved_model.bundle
+    saved_model.functions saved_model.inline saved_model.variables saved_model.flatten saved_model.reader
     terminal executor tensor_access signature_runner interpreter histogram observers calibration quality
     passes passes.report passes.fold passes.recipes passes.hybrid_defects passes.rewire passes.explain
     passes.first_release
     passes.dynamic_range passes.float16
     passes.integer_rules passes.activation_scales passes.integer_constants passes.integer_wiring
-    passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction converter
+    passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction
+    saved_model.attributes saved_model.translation saved_model.layers saved_model.pointwise saved_model.pools
+    saved_model.movement saved_model.dilation saved_model.order saved_model.rewriter
+    saved_model.patterns saved_model.fuse saved_model.translate saved_model
+    converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo.standardize zoo.inception zoo.resnet zoo.lstm
     zoo zoo.train

@@ -93,9 +93,8 @@ def _check_kind(target: Path) -> None:
         return
     if any((target / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt")):
         raise UnsupportedError(
-            f"'{target}' is a SavedModel of TensorFlow, which ptq does not read; convert it with "
-            "tf.lite.TFLiteConverter.from_saved_model, without optimizations, and read the .tflite file "
-            "with from_tflite"
+            f"'{target}' is a SavedModel of TensorFlow, expected what save_directory wrote; "
+            "Converter.from_saved_model reads both"
         )
     raise InputError(
         f"'{target}' is no saved model: {GRAPH_FILE} and {WEIGHTS_FILE} expected; save_directory writes them"
