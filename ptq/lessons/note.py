@@ -76,6 +76,8 @@ def _text(value: Any) -> str:
         return f"{type(value).__name__}: {value}"
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
+    if callable(value):
+        return str(getattr(value, "__name__", type(value).__name__))  # an address is another each time
     if isinstance(value, np.ndarray) and value.ndim:
         return _text(list(value))
     if isinstance(value, np.ndarray | np.generic):
