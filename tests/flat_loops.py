@@ -109,6 +109,40 @@ def _condition(limit, captured):
     return f.finish(below[0] if len(below) == 1 else f.op("LogicalAnd", below))
 
 
+REALS = frozenset({"BiasAdd", "MatMul", "Mul", "Sigmoid", "Split", "Tanh", "TensorListGetItem"})
+
+
+def changed(flat, rng):
+    """The same graph with one constant changed, or one real operand or result of the body replaced."""
+    where = rng.choice(["body", "body", "condition", None])
+    part = flat if where is None else flat.functions[where]
+    nodes, outputs = list(part.nodes), list(part.outputs)
+    reals = [f"{node.name}:0" for node in nodes if _is_real(node)]
+    position = int(rng.integers(len(nodes) + len(outputs)))
+    if position >= len(nodes):
+        port = outputs[position - len(nodes)]
+        other = str(rng.choice(reals)) if port.tensor in reals else port.tensor
+        outputs[position - len(nodes)] = replace(port, tensor=other)
+    elif nodes[position].op == "Const":
+        value = nodes[position].attributes["value"]
+        nodes[position] = replace(nodes[position], attributes={"value": value + value.dtype.type(1)})
+    else:
+        before = {f"{node.name}:0" for node in nodes[:position]}.intersection(reals)
+        inputs = list(nodes[position].inputs)
+        places = [k for k, name in enumerate(inputs) if name in before]
+        if places:
+            inputs[rng.choice(places)] = str(rng.choice(sorted(before)))
+        nodes[position] = replace(nodes[position], inputs=tuple(inputs))
+    part = replace(part, nodes=tuple(nodes), outputs=tuple(outputs))
+    return part if where is None else replace(flat, functions={**flat.functions, where: part})
+
+
+def _is_real(node):
+    if node.op == "Const":
+        return node.attributes["value"].dtype == np.float32
+    return node.op in REALS or node.name in ("h", "c") or (node.op == "AddV2" and node.name != "next")
+
+
 # --- what they compute ----------------------------------------------------------------------------
 
 

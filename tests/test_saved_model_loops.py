@@ -1,19 +1,22 @@
 """Loops by hand: what is one recurrent layer, what only looks like it, and what is refused."""
 
+from collections import Counter
 from dataclasses import replace
 
 import bounded
 import numpy as np
 import pytest
 from flat_graphs import Flat
-from flat_loops import BATCH, INPUTS, STEPS, UNITS, argument, evaluate, layer, weights
+from flat_loops import BATCH, INPUTS, STEPS, UNITS, argument, changed, evaluate, layer, weights
 
+from ptq import executor
 from ptq.errors import PtqError, UnsupportedError
 from ptq.interpreter import Interpreter
 from ptq.saved_model.nodes import FunctionName, TypeName
 from ptq.saved_model.translate import translate
 
 LSTM = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+CHANGES = 150
 
 
 def types(graph):
@@ -152,6 +155,26 @@ def test_a_choice_has_two_subgraphs():
 def test_branches_of_different_shapes_are_refused():
     with pytest.raises(UnsupportedError, match="If 'if': branches with results"):
         translate(_choice(lambda f, x: (x,), lambda f, x: (f.op("Sum", [x, np.int32(0)]),)))
+
+
+@pytest.mark.parametrize("name", ["all outputs", "commuted", "weights are arguments"])
+def test_any_change_is_translated_as_it_is_meant_or_refused(name, monkeypatch):
+    """What was one layer before something was changed, anywhere; some of it still is."""
+    monkeypatch.setattr(executor, "MOST_RUNS", 60)
+    flat, found = layer(**FUSED[name]), Counter()
+    for seed in range(CHANGES):
+        other = changed(flat, np.random.default_rng(seed))
+        try:
+            graph = translate(other)
+            x = np.random.default_rng(seed).normal(size=(BATCH, STEPS, INPUTS)).astype(np.float32)
+            results = Interpreter(graph=graph).run([x])
+        except PtqError:
+            found["refused"] += 1
+            continue
+        for result, expected in zip(results, evaluate(other, [bounded.exactly(x)]), strict=True):
+            bounded.assert_within(result, expected, seed)
+        found["fused" if LSTM in types(graph) else "loop"] += 1
+    assert min(found[kind] for kind in ("refused", "fused", "loop")) >= CHANGES / 10, found
 
 
 # --- refusals -------------------------------------------------------------------------------------

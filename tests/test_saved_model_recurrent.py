@@ -272,3 +272,30 @@ def test_quantized_weights_run_with_the_same_bits(export, layers, recipe, reques
         litert.set_tensor(graph.inputs[0], x)
         litert.invoke()
         assert_same_bits(ours.run([x])[0], litert.get_tensor(graph.outputs[0]), seed)
+
+
+def test_loops_and_choices_of_functions(tmp_path):
+    """A loop that passes b on as a, which TensorFlow Lite would overwrite, and a choice."""
+    tensorflow = pytest.importorskip("tensorflow")
+    vector = tensorflow.TensorSpec((2,), tensorflow.float32, name="x")
+
+    @tensorflow.function(input_signature=[vector])
+    def function(x):
+        def grow(i, a, b):
+            return i + 1, a + b, a
+
+        _, a, b = tensorflow.while_loop(lambda i, a, b: i < 5, grow, (tensorflow.constant(0), x, x * 3.0))
+        chosen = tensorflow.cond(x[0] > 0, lambda: (a - b, b), lambda: (tensorflow.nn.relu(a), a))
+        return {"first": chosen[0], "second": chosen[1]}
+
+    module = tensorflow.Module()
+    module.function = function
+    tensorflow.saved_model.save(module, tmp_path, signatures=function)
+    graph = translate(read(tmp_path))
+    assert {"WHILE", "IF"} <= set(types(graph))
+    for x in (np.float32([1, 2]), np.float32([-1, 2])):  # whole numbers: float32 is exact
+        expected = {name: value.numpy() for name, value in function(x).items()}
+        assert expected["second"].tolist() != expected["first"].tolist()
+        for found in (run_ptq(graph, x), run_litert(graph, x)):
+            for name, value in expected.items():
+                assert_same_bits(found[name], value, name)

@@ -104,7 +104,7 @@ def _translate(
             inside.feed_like(port.tensor, t.shapes_seen(index), t.type(index))
         else:
             sizes = t.numbers_seen(reserved.size)
-            if sizes is None:
+            if sizes is None or min(sizes) < 0:
                 raise refuse(reserved.node, "a size that is computed", "one that follows from shapes")
             inside.unshaped[inside.feed_like(port.tensor, [(n,) for n in sizes], "FLOAT32")] = sizes
         if position in fixed:

@@ -11,8 +11,6 @@ Source: `tensorflow/compiler/mlir/lite/transforms/lower_static_tensor_list.cc`.
 
 from __future__ import annotations
 
-import numpy as np
-
 from ptq.saved_model.attributes import refuse
 from ptq.saved_model.movement import to_shape
 from ptq.saved_model.nodes import Node
@@ -64,9 +62,7 @@ def _set_item(t: Translation, node: Node) -> list[int]:
 def _numbers(t: Translation, values: int, name: str) -> int:
     """0, 1, 2, ... as [size, 1, 1, ...], beside a list."""
     size, ones = t.shape(values)[0], [1] * (t.rank(values) - 1)
-    if size >= 0:
-        return t.int32(np.arange(size).reshape(size, *ones), f"{name}/numbers")
-    count = size_of(t, values, 0, f"{name}/size")
+    count = t.int32(size, f"{name}/size") if size >= 0 else size_of(t, values, 0, f"{name}/size")
     bounds = t.int32(0, f"{name}/start"), count, t.int32(1, f"{name}/delta")
     return to_shape(t, t.one("RANGE", bounds, f"{name}/range"), [-1, *ones], f"{name}/numbers")
 
