@@ -17,7 +17,7 @@ from ptq.saved_model.attributes import refuse
 from ptq.saved_model.fuse import fuse
 from ptq.saved_model.lists import size_of
 from ptq.saved_model.loops import Loop, called, loop_of
-from ptq.saved_model.nodes import FlatGraph, Node
+from ptq.saved_model.nodes import FlatGraph, Node, Port
 from ptq.saved_model.recurrent import fuse_loop
 from ptq.saved_model.translation import Rule, Shape, Translation
 
@@ -35,23 +35,33 @@ def _while(t: Translation, node: Node) -> list[int]:
 
 
 def _keep(t: Translation, loop: Loop) -> list[int]:
-    node, inputs = loop.node, t.inputs(loop.node)
+    node, results = loop.node, t.inputs(loop.node)
     _check_lists(t, loop)
     body = _inside(t, node, loop.body.flat)
-    fixed = {k: data for k in loop.constant if (data := t.data(inputs[k])) is not None}
-    if not _translate(t, body, loop.body.flat, inputs, fixed):
+    fixed = {k: data for k in loop.constant if (data := t.data(results[k])) is not None}
+    passed = [k for k in range(len(results)) if k not in fixed]
+    outputs = [loop.result(k) for k in passed]
+    if not _translate(t, body, loop.body.flat, results, fixed, outputs):
         return []
-    inputs = [_start(t, body, inputs, k, f"{node.name}/{k}") for k in range(len(inputs))]
-    _check_rounds(loop, body)
+    _check_rounds(loop, body, passed)
     condition = _inside(t, node, loop.condition.flat)
-    for port, index, given in zip(loop.condition.flat.inputs, inputs, body.graph.inputs, strict=True):
-        condition.feed_like(port.tensor, body.shapes_seen(given), t.type(index))
+    for position, port in enumerate(loop.condition.flat.inputs):
+        if position in fixed:
+            _fix(condition, port, fixed[position])
+        else:
+            condition.feed_like(port.tensor, *_seen(body, body.value(loop.argument(position))))
     t.translate_nodes(condition, loop.condition.flat)
-    if not _finish(condition, loop.condition.flat):
+    if not _finish(condition, [port.tensor for port in loop.condition.flat.outputs]):
         return []
+    holds = _results(condition)[0]
+    if holds != ("BOOL", [()] * len(t.worlds)):
+        raise refuse(node, f"a condition that is {holds}", "one bool")
+    written = _results(body)
+    inputs = [_start(t, body, loop, k, f"{node.name}/{k}") for k in passed]
     options = {"cond_subgraph_index": _add(t, condition), "body_subgraph_index": _add(t, body)}
-    shapes = [t.shapes_seen(index) for index in inputs]
-    return t.call("WHILE", inputs, node.name, options, shapes, [t.type(index) for index in inputs])
+    for position, output in zip(passed, t.call("WHILE", inputs, node.name, options, written), strict=True):
+        results[position] = output
+    return results
 
 
 def _if(t: Translation, node: Node) -> list[int]:
@@ -60,21 +70,22 @@ def _if(t: Translation, node: Node) -> list[int]:
         raise refuse(node, f"a condition of {t.type(condition)} and rank {t.rank(condition)}", "one bool")
     if any(index in t.reserved or index in t.unshaped for index in inputs):
         raise refuse(node, "a list whose items have not been set", "one that has items")
-    outputs = len(node.attributes.get("Tout") or ())
+    count = len(node.attributes.get("Tout") or ())
+    fixed = {k: data for k, index in enumerate(inputs) if (data := t.data(index)) is not None}
     branches = []
     for attribute in ("then_branch", "else_branch"):
-        flat = called(node, attribute, t.functions, len(inputs), outputs)
+        flat = called(node, attribute, t.functions, len(inputs), count)
         branch = _inside(t, node, flat)
-        if not _translate(t, branch, flat, inputs, {}):
+        if not _translate(t, branch, flat, inputs, fixed, [port.tensor for port in flat.outputs]):
             return []
         branches.append(branch)
-    then, otherwise = ([_seen(b, i) for i in b.graph.outputs] for b in branches)
+    then, otherwise = (_results(branch) for branch in branches)
     if then != otherwise:
         raise refuse(node, f"branches with results {then} and {otherwise}", "results of the same shapes")
-    options = {"then_subgraph_index": _add(t, branches[0]), "else_subgraph_index": _add(t, branches[1])}
-    shapes = [branches[0].shapes_seen(index) for index in branches[0].graph.outputs]
-    kinds = [branches[0].type(index) for index in branches[0].graph.outputs]
-    return t.call("IF", [condition, *inputs], node.name, options, shapes, kinds)
+    numbers = [_add(t, branch) for branch in branches]
+    options = dict(zip(("then_subgraph_index", "else_subgraph_index"), numbers, strict=True))
+    given = [condition, *(index for k, index in enumerate(inputs) if k not in fixed)]
+    return t.call("IF", given, node.name, options, then)
 
 
 # --- subgraphs ------------------------------------------------------------------------------------
@@ -92,33 +103,36 @@ def _inside(t: Translation, node: Node, flat: FlatGraph) -> Translation:
 
 
 def _translate(
-    t: Translation, inside: Translation, flat: FlatGraph, inputs: list[int], fixed: Mapping[int, Array]
+    t: Translation, inside: Translation, flat: FlatGraph, inputs: list[int], fixed: Mapping[int, Array],
+    outputs: list[str]
 ) -> bool:
-    """Translate a function with these inputs; whether all of it could be.
+    """Translate a function with these inputs and outputs; whether all of it could be.
 
-    fixed: by position, what is constant outside and what the function reads as a constant.
+    fixed: by position, what is constant outside and no input of the subgraph.
     """
     for position, (port, index) in enumerate(zip(flat.inputs, inputs, strict=True)):
         reserved = t.reserved.get(index)
-        if reserved is None:
-            inside.feed_like(port.tensor, t.shapes_seen(index), t.type(index))
+        if position in fixed:
+            _fix(inside, port, fixed[position])
+        elif reserved is None:
+            inside.feed_like(port.tensor, *_seen(t, index))
         else:
             sizes = t.numbers_seen(reserved.size)
             if sizes is None or min(sizes) < 0:
                 raise refuse(reserved.node, "a size that is computed", "one that follows from shapes")
-            inside.unshaped[inside.feed_like(port.tensor, [(n,) for n in sizes], "FLOAT32")] = sizes
-        if position in fixed:
-            inside.alias(port.tensor, inside.constant(fixed[position], f"{port.tensor}/constant"))
+            inside.unshaped[inside.feed_like(port.tensor, "FLOAT32", [(n,) for n in sizes])] = sizes
     t.translate_nodes(inside, flat)
-    return _finish(inside, flat)
+    return _finish(inside, outputs)
 
 
-def _finish(inside: Translation, flat: FlatGraph) -> bool:
-    names = [port.tensor for port in flat.outputs]
-    if not inside.knows(names):
+def _fix(inside: Translation, port: Port, data: Array) -> None:
+    inside.alias(port.tensor, inside.constant(data, port.tensor))
+
+
+def _finish(inside: Translation, outputs: list[str]) -> bool:
+    if not inside.knows(outputs):
         return False
-    given = dict(zip((port.tensor for port in flat.inputs), inside.graph.inputs, strict=True))
-    results = [given.get(name, inside.value(name)) for name in names]
+    results = [inside.value(name) for name in outputs]
     inside.graph.outputs = [_own(inside, results, position) for position in range(len(results))]
     return True
 
@@ -149,6 +163,10 @@ def _seen(t: Translation, index: int) -> tuple[str, list[Shape]]:
     return t.type(index), t.shapes_seen(index)
 
 
+def _results(inside: Translation) -> list[tuple[str, list[Shape]]]:
+    return [_seen(inside, index) for index in inside.graph.outputs]
+
+
 # --- loops ----------------------------------------------------------------------------------------
 
 
@@ -159,8 +177,8 @@ def _check_lists(t: Translation, loop: Loop) -> None:
             raise refuse(loop.node, where, "one that the loop fills, an item in each round")
 
 
-def _check_rounds(loop: Loop, body: Translation) -> None:
-    for position, (before, after) in enumerate(zip(body.graph.inputs, body.graph.outputs, strict=True)):
+def _check_rounds(loop: Loop, body: Translation, passed: list[int]) -> None:
+    for position, before, after in zip(passed, body.graph.inputs, body.graph.outputs, strict=True):
         first, second = _seen(body, before), _seen(body, after)
         if first != second:
             raise refuse(
@@ -169,12 +187,13 @@ def _check_rounds(loop: Loop, body: Translation) -> None:
             )  # fmt: skip
 
 
-def _start(t: Translation, body: Translation, inputs: list[int], position: int, name: str) -> int:
+def _start(t: Translation, body: Translation, loop: Loop, position: int, name: str) -> int:
     """What the loop's argument starts from: what it is given, or zeros for a list that it fills."""
+    inputs = t.inputs(loop.node)
     reserved = t.reserved.get(inputs[position])
     if reserved is None:
         return inputs[position]
-    listed = body.graph.inputs[position]
+    listed = body.value(loop.argument(position))
     if listed in body.unshaped:
         raise refuse(reserved.node, "a list of which the loop sets no item", "one item in each round")
     axes = zip(*body.shapes_seen(listed), strict=True)

@@ -110,7 +110,7 @@ class Translation:
         self._values[port.tensor] = index
         return index
 
-    def feed_like(self, name: str, shapes: Sequence[Shape], kind: str) -> int:
+    def feed_like(self, name: str, kind: str, shapes: Sequence[Shape]) -> int:
         """An input of a subgraph: a value of the caller, with one shape in each world."""
         index = self._add(name, shapes, kind)
         self.graph.inputs.append(index)
@@ -221,13 +221,13 @@ class Translation:
 
     def call(
         self, type: str, inputs: Sequence[int], name: str, options: dict[str, Any],
-        shapes: Sequence[Sequence[Shape]], kinds: Sequence[str]
+        written: Sequence[tuple[str, Sequence[Shape]]]
     ) -> list[int]:
-        """Append an operator that runs subgraphs, for each output its shape in each world and its type."""
+        """Append an operator that runs subgraphs; of each output the type, and the shape in each world."""
         table, defaults = OPTIONS.get(type, (None, {}))
         operator = Operator(type, list(inputs), [], {**defaults, **options}, table)
-        for position, (sizes, kind) in enumerate(zip(shapes, kinds, strict=True)):
-            operator.outputs.append(self._add(f"{name}:{position}" if position else name, sizes, kind))
+        for position, (kind, shapes) in enumerate(written):
+            operator.outputs.append(self._add(f"{name}:{position}" if position else name, shapes, kind))
         self.graph.operators.append(operator)
         return operator.outputs
 
