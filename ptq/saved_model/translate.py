@@ -1,7 +1,8 @@
 """TensorFlow's operations become TensorFlow Lite's: a flat graph in, a `ptq.Graph` out.
 
 `RULES` says for each operation how it is translated; what several operations make together (a bias, batch
-normalization, an activation) is joined afterwards by `fuse`.
+normalization, an activation) is joined afterwards by `fuse`. What becomes of loops and choices
+stands in `control` and `recurrent`.
 """
 
 from __future__ import annotations
