@@ -150,6 +150,7 @@ CASES = {
     "ResourceGather": ([A, np.int32([1, 0])], {"batch_dims": 0}, A[[1, 0]]),
     "Tile": ([A, np.int32([2, 1])], {}, np.tile(A, (2, 1))),
     "Fill": ([np.int32([2, 2]), np.float32(3)], {}, np.full((2, 2), np.float32(3))),
+    "OnesLike": ([A], {}, np.ones_like(A)),
     "BroadcastTo": ([A, np.int32([2, 2, 3])], {}, np.broadcast_to(A, (2, 2, 3))),
     "ReverseV2": ([A, np.int32([1])], {}, A[:, ::-1]),
     "Range": ([np.int32(1), np.int32(7), np.int32(2)], {}, np.arange(1, 7, 2, np.int32)),

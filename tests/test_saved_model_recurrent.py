@@ -299,3 +299,25 @@ def test_loops_and_choices_of_functions(tmp_path):
         for found in (run_ptq(graph, x), run_litert(graph, x)):
             for name, value in expected.items():
                 assert_same_bits(found[name], value, name)
+
+
+@pytest.mark.parametrize("rows", [5, None])
+@pytest.mark.parametrize("name", ["map_fn", "scan"])
+def test_functions_that_fill_lists(tmp_path, name, rows):
+    """Lists of all kinds: unpacked, filled, and with the first item set before the loop."""
+    tensorflow = pytest.importorskip("tensorflow")
+    functions = {
+        "map_fn": lambda x: tensorflow.map_fn(lambda row: tensorflow.nn.relu(row) * 2.0, x),
+        "scan": lambda x: tensorflow.scan(lambda before, row: before * 0.5 + row, x),
+    }
+    spec = tensorflow.TensorSpec((rows, 3), tensorflow.float32, name="x")
+    module = tensorflow.Module()
+    module.function = tensorflow.function(functions[name], input_signature=[spec])
+    tensorflow.saved_model.save(module, tmp_path, signatures=module.function)
+    graph = translate(read(tmp_path))
+    assert "WHILE" in types(graph)
+    for count in [rows] if rows else [1, 4]:
+        x = np.random.default_rng(count).integers(-8, 9, (count, 3)).astype(np.float32)  # halves are exact
+        expected = module.function(x).numpy()
+        for found in (run_ptq(graph, x), run_litert(graph, x)):
+            assert_same_bits(next(iter(found.values())), expected, count)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from ptq.graph import DTYPES, Array
+from ptq.graph import Array
 from ptq.saved_model.attributes import refuse
 from ptq.saved_model.fuse import fuse
-from ptq.saved_model.lists import size_of
+from ptq.saved_model.lists import size_of, zeros
 from ptq.saved_model.loops import Loop, called, loop_of
 from ptq.saved_model.nodes import FlatGraph, Node, Port
 from ptq.saved_model.recurrent import fuse_loop
@@ -198,10 +196,8 @@ def _start(t: Translation, body: Translation, loop: Loop, position: int, name: s
         raise refuse(reserved.node, "a list of which the loop sets no item", "one item in each round")
     axes = zip(*body.shapes_seen(listed), strict=True)
     others = [index for index in inputs if index not in t.reserved]
-    sizes = [reserved.size, *(_size(t, reserved.node, list(seen), others) for seen in list(axes)[1:])]
-    dims = t.one("PACK", sizes, f"{name}/sizes", {"values_count": len(sizes)})
-    zero = t.constant(np.zeros((), DTYPES[body.type(listed)]), f"{name}/zero")
-    return t.one("FILL", [dims, zero], name, kinds=[body.type(listed)])
+    sizes = [_size(t, reserved.node, list(seen), others) for seen in list(axes)[1:]]
+    return zeros(t, reserved, sizes, body.type(listed), name)
 
 
 def _size(t: Translation, node: Node, seen: list[int], others: list[int]) -> int:
