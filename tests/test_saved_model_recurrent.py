@@ -230,6 +230,24 @@ def test_returned_states(tmp_path, sequences, cell_state):
     assert_all_near(graph, lambda x: {k: v.numpy() for k, v in function(x=x).items()}, x, expected)
 
 
+def test_a_cell_state_beyond_ten_is_not_clipped(tmp_path):
+    """TensorFlow's converter writes cell_clip = 10 where it fuses, which Keras does not do."""
+    tensorflow = pytest.importorskip("tensorflow")
+    keras = tensorflow.keras
+    given = keras.Input((50, 1), name="x")
+    model = keras.Model(given, keras.layers.LSTM(1)(given))
+    kernel, open_gates = np.float32([[0, 0, 5, 0]]), np.float32([9, 9, 0, 9])  # only the candidate looks at x
+    model.set_weights([kernel, np.zeros_like(kernel), open_gates])
+    model.export(tmp_path, verbose=False)
+    graph = translate(read(tmp_path))
+    x = np.repeat(np.float32([1, -1]), [30, 20]).reshape(1, 50, 1)  # the cell state: up to 30, down to 10
+    outputs, cell = bounded.lstm(bounded.exactly(x), *model.get_weights())
+    assert cell.value.item() > 9  # with the clip it would be -10
+    function = tensorflow.saved_model.load(tmp_path).signatures["serving_default"]
+    assert_all_near(graph, lambda x: {k: v.numpy() for k, v in function(x=x).items()}, x, [_last(outputs)])
+    assert graph.operators[0].options["cell_clip"] == 0
+
+
 def test_states_last_until_they_are_reset(export):
     """A second call continues: as if both inputs were one; TensorFlow's function begins anew each time."""
     layers, formula, _ = FUSED["lstm sequences"]

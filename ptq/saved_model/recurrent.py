@@ -28,8 +28,8 @@ from ptq.saved_model.rewriter import Patterns, Rewriter
 from ptq.saved_model.translation import Translation
 
 SWAPPED = [1, 0, 2]
-BATCH, TIME = 0, 1
-"""The axes of what Keras calls batch-major: [batch, time, inputs]."""
+TIME = 1
+"""The axis of time in [batch, time, inputs]; it is 0 where the operator is time_major."""
 
 RNN_ROLES = ("input", "weights", "recurrent_weights", "bias", "hidden_state")
 
@@ -201,7 +201,7 @@ def _holds(t: Translation, tensor: int, numbers: list[int]) -> bool:
 
 def _operator(t: Translation, cell: Cell, x: int, time_major: bool, name: str) -> int:
     weights, recurrent, bias = cell.parts()
-    batch = t.shape(x)[TIME if time_major else BATCH]
+    batch = t.shape(x)[1 if time_major else 0]
     size = (max(batch, 1), cell.units)
     if cell.gates == GATES:
         arrays = [*weights, *recurrent, *[None] * 3, *bias, None, None]
@@ -220,7 +220,7 @@ def _operator(t: Translation, cell: Cell, x: int, time_major: bool, name: str) -
 
 def _last(t: Translation, outputs: int, time_major: bool, name: str) -> int:
     """The output of the last step, [batch, units], as TensorFlow's converter cuts it out."""
-    time = 1 - TIME if time_major else TIME
+    time = 0 if time_major else TIME
     begin = [-1 if axis == time else 0 for axis in range(3)]
     others = 0b111 - (1 << time)
     options = {"begin_mask": others, "end_mask": others, "shrink_axis_mask": 1 << time}
