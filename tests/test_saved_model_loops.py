@@ -99,6 +99,21 @@ def test_near_misses_stay_loops(name):
     assert_right(flat, graph)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_simple_cell(turned):
+    """Square weights that the product turns have the shape of others, but are not those."""
+    kernel, recurrent, _ = weights(gates=1)
+
+    def cell(f, x, h, c, parts):
+        products = f.op("MatMul", [x, kernel]), f.op("MatMul", [h, recurrent], transpose_b=turned)
+        return f.op("Tanh", [f.op("AddV2", products)]), c
+
+    flat = layer(cell=cell)
+    graph = translate(flat)
+    assert ("UNIDIRECTIONAL_SEQUENCE_RNN" in types(graph)) != turned and ("WHILE" in types(graph)) == turned
+    assert_right(flat, graph)
+
+
 def test_states_of_another_batch_stay_a_loop():
     """Zeros of one row, which the first round spreads over the batch: shapes change, which is refused."""
     flat = layer()
@@ -150,6 +165,22 @@ def test_a_choice_has_two_subgraphs():
     for flag, expected in ((True, [2 * x, 2 * x]), (False, [x, np.maximum(x, 0)])):
         found = Interpreter(graph=graph).run([np.array(flag), x])
         assert [value.tolist() for value in found] == [value.tolist() for value in expected]
+
+
+def test_a_layer_inside_of_a_choice_stays_a_loop():
+    """Its states would last from one round of a loop around it to the next, instead of starting as zeros."""
+    inner, main = layer(), Flat()
+    given = [main.input("flag", (), np.bool_), main.input("x", (BATCH, STEPS, INPUTS))]
+    branches = {"then_branch": FunctionName("layer"), "else_branch": FunctionName("layer")}
+    main.op("If", given, "if", Tout=(np.dtype(np.float32),), **branches)
+    flat = replace(main.finish("if:0"), functions={**inner.functions, "layer": replace(inner, functions={})})
+    graph = translate(flat)
+    assert LSTM not in [operator.type for g in graph.subgraphs for operator in g.operators]
+    interpreter = Interpreter(graph=graph)
+    for seed in range(2):
+        x = np.random.default_rng(seed).normal(size=(BATCH, STEPS, INPUTS)).astype(np.float32)
+        expected = evaluate(inner, [bounded.exactly(x)])[0]
+        bounded.assert_within(interpreter.run([np.array(True), x])[0], expected)
 
 
 def test_branches_of_different_shapes_are_refused():

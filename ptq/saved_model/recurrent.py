@@ -88,9 +88,8 @@ def _layer(t: Translation, loop: Loop) -> Layer | None:
         return None
     if not _runs_over_all(t, loop, sequence) or _others_are_read(t, loop, {hidden, position}):
         return None
-    index = loop.body.constant(written.index)
     count = t.reserved.get(t.inputs(loop.node)[position])
-    last_only = index is not None and not index.any()
+    last_only = loop.body.constant(written.index) is not None  # of a list of one there is one place to set
     steps = [1] * len(t.worlds) if last_only else t.sizes(sequence, 0)
     counted = last_only or loop.body.arguments.get(written.index) in loop.counters
     if count is None or not counted or t.numbers_seen(count.size) != steps:
