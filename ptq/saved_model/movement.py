@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptq.graph import type_of
+from ptq.graph import DTYPES, type_of
 from ptq.saved_model.attributes import refuse
 from ptq.saved_model.nodes import Node
 from ptq.saved_model.translation import Rule, Translation
@@ -120,6 +120,13 @@ def _fill(t: Translation, node: Node) -> list[int]:
     return t.op("FILL", [sizes, value], node.name, kinds=[t.type(value)])
 
 
+def _ones_like(t: Translation, node: Node) -> list[int]:
+    (x,) = t.inputs(node)
+    sizes = t.one("SHAPE", [x], f"{node.name}/shape", {"out_type": "INT32"}, kinds=["INT32"])
+    one = t.constant(np.ones((), DTYPES[t.type(x)]), f"{node.name}/one")
+    return t.op("FILL", [sizes, one], node.name, kinds=[t.type(x)])
+
+
 def _broadcast_to(t: Translation, node: Node) -> list[int]:
     return t.op("BROADCAST_TO", t.inputs(node), node.name)
 
@@ -161,6 +168,7 @@ RULES: dict[str, Rule] = {
     "ConcatV2": _concat,
     "ExpandDims": _expand_dims,
     "Fill": _fill,
+    "OnesLike": _ones_like,
     "Pack": _pack,
     "Range": _range,
     "Rank": _rank,
