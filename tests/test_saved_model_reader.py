@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from saved_models import FLOAT, PLACEHOLDER, RESOURCE, call, encode, function, node, strings, write
 
+import ptq.saved_model
 from ptq.errors import FormatError, GraphError, InputError, UnsupportedError
 from ptq.saved_model import read, signature_keys
+from ptq.saved_model.bundle import open_bundle
 from ptq.saved_model.inline import DEEPEST
 from ptq.saved_model.nodes import Port
 
@@ -315,3 +317,16 @@ def test_a_model_for_training_only(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(FormatError, match="holds no graph"):
         read(tmp_path)
+
+
+def test_the_model_of_the_lesson_is_as_it_says(shared):
+    lesson = ptq.saved_model.__doc__
+    directory = shared / "saved_models" / "tfjs_small" / "times_three_float"
+    content = (directory / "saved_model.pb").read_bytes()
+    assert content[:5].hex(" ") == "08 01 12 a3 46" and len(content) - 5 == 8995
+    for name, op in [("serving_default_x", "Placeholder"), ("Variable", "VarHandleOp")]:
+        assert f"{name:25} {op}" in lesson
+    flat = read(directory)
+    assert all(f"  {item.name}  {item.op}" in lesson for item in flat.nodes) and len(flat.nodes) == 3
+    keys = open_bundle(directory / "variables" / "variables").keys()
+    assert [key for key in keys if f'"{key}"' in lesson] == ["v/.ATTRIBUTES/VARIABLE_VALUE"]

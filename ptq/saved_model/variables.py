@@ -11,7 +11,7 @@ Source: `tensorflow/cc/saved_model/loader.cc` (`RunRestore`), `tensorflow/python
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,6 +145,7 @@ def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -
     if listed.dtype.kind != "O" or listed.size != 1:
         raise FormatError(f"'{OBJECT_GRAPH}' is {listed.dtype} {listed.shape}, expected one string")
     objects = wire.decode(TABLES, "TrackableObjectGraph", listed.reshape(()).item())["nodes"]
+    names = [_variable_key(listed["attributes"]) for listed in objects]
     keys = {}
     for name, node in library.main.nodes.items():
         if node["op"] not in CALLS or called(name, node["attr"]) not in saved:
@@ -154,10 +155,14 @@ def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -
         if len(captured) > len(given):
             raise GraphError(f"'{name}' takes {len(given)} inputs, but captured {len(captured)} objects")
         for tensor, number in zip(given[len(given) - len(captured) :], captured, strict=True):
-            for attribute in objects[number]["attributes"] if 0 <= number < len(objects) else ():
-                if attribute["name"] == "VARIABLE_VALUE":
-                    keys[tensor.node] = str(attribute["checkpoint_key"])
+            if 0 <= number < len(names) and names[number]:
+                keys[tensor.node] = names[number]
     return keys
+
+
+def _variable_key(attributes: Iterable[Message]) -> str:
+    """The name of the tensor of an object that is a variable; empty for others."""
+    return next((str(a["checkpoint_key"]) for a in attributes if a["name"] == "VARIABLE_VALUE"), "")
 
 
 def _restored(inliner: Inliner, value: Tensor, values: Values) -> Array:
