@@ -133,7 +133,8 @@ class Flattener:
     def constant(self, name: str, node: Placed) -> Made:
         """The value of a variable as a constant."""
         value = self.context.variables.value(name, node)
-        return Made("Const", (), {"value": value, "dtype": value.dtype})
+        dtype = element_type(node.source["dtype"]["type"]) if "dtype" in node.source else value.dtype
+        return Made("Const", (), {"value": value, "dtype": dtype})
 
     def of_variable(self, name: str, node: Placed, inputs: list[Tensor]) -> Made:
         """A node that takes a variable: the value in its place."""
