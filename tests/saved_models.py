@@ -3,18 +3,9 @@
 import struct
 
 import numpy as np
+from tables import varint
 
 from ptq.saved_model.messages import TABLES
-
-
-def varint(number):
-    """A number as protobuf writes it, negative ones in 64 bits."""
-    number &= 2**64 - 1
-    result = b""
-    while number > 127:
-        result += bytes([number & 127 | 128])
-        number >>= 7
-    return result + bytes([number])
 
 
 def encode(message, fields):

@@ -332,10 +332,10 @@ def test_a_path_without_a_model(tmp_path, path):
 def test_a_model_for_training_only(tmp_path):
     model = {"meta_graphs": [{"meta_info_def": {"tags": ["train"]}}]}
     (tmp_path / "saved_model.pb").write_bytes(encode("SavedModel", model))
-    with pytest.raises(UnsupportedError, match=r"\[\['train'\]\], expected one with 'serve'"):
+    with pytest.raises(UnsupportedError, match=r"\[\['train'\]\] found, expected one with 'serve'"):
         read(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    with pytest.raises(FormatError, match="holds no graph"):
+    with pytest.raises(FormatError, match="no graph found"):
         read(tmp_path)
 
 
