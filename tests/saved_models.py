@@ -27,6 +27,8 @@ def _values(field, value):
 def _one(number, kind, value):
     if kind == "float":
         return varint(number << 3 | 5) + struct.pack("<f", value)
+    if kind == "fixed32":
+        return varint(number << 3 | 5) + struct.pack("<I", value & 2**32 - 1)
     if kind in ("int", "int32", "uint", "bool"):
         return varint(number << 3) + varint(int(value))
     if kind in TABLES.by_number:
