@@ -3,18 +3,9 @@
 import struct
 
 import numpy as np
+from tables import varint
 
 from ptq.saved_model.messages import TABLES
-
-
-def varint(number):
-    """A number as protobuf writes it, negative ones in 64 bits."""
-    number &= 2**64 - 1
-    result = b""
-    while number > 127:
-        result += bytes([number & 127 | 128])
-        number >>= 7
-    return result + bytes([number])
 
 
 def encode(message, fields):
@@ -36,6 +27,8 @@ def _values(field, value):
 def _one(number, kind, value):
     if kind == "float":
         return varint(number << 3 | 5) + struct.pack("<f", value)
+    if kind == "fixed32":
+        return varint(number << 3 | 5) + struct.pack("<I", value & 2**32 - 1)
     if kind in ("int", "int32", "uint", "bool"):
         return varint(number << 3) + varint(int(value))
     if kind in TABLES.by_number:

@@ -170,6 +170,26 @@ def test_tensorflow_1(tf, tmp_path, use_resource):
     assert constants[0] == constants[1] and len(constants[0]) == 2
 
 
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_without_a_restore_operation_names_tell(tf, tmp_path, use_resource):
+    """TensorFlow's loader then makes one of its own."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 3], name="x")
+        with v1.variable_scope("layer"):
+            w = v1.get_variable("w", [3, 2], use_resource=use_resource)
+        y = tf.matmul(x, w, name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "saved"), {"x": x}, {"y": y})
+    path = tmp_path / "saved" / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    model.meta_graphs[0].ClearField("saver_def")
+    path.write_bytes(model.SerializeToString())
+    check_same(tf, tmp_path / "saved")
+
+
 def test_a_variable_in_parts(tf, tmp_path):
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:

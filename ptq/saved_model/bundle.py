@@ -66,6 +66,9 @@ class Bundle:
         self._claimed: set[bytes] = set()
         self._names = {_name(key): key for key in entries if not key.startswith(b"\0")}  # \0: of parts
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._names
+
     def keys(self) -> tuple[str, ...]:
         """The names of the variables in the order of their bytes."""
         return tuple(self._names)
@@ -100,8 +103,8 @@ class Bundle:
         dtype = storage(kind)
         if dtype is None:
             raise UnsupportedError(
-                f"variable '{name}' is of type {kind}, which NumPy does not have; only graphs that do not "
-                "use it can be read"
+                f"variable '{name}' is of type {kind}, which NumPy does not have; cast it before the model "
+                "is saved"
             )
         size = math.prod(shape) * dtype.itemsize
         if entry["size"] != size:
@@ -259,5 +262,5 @@ def _check_sum(stored: int, data: bytes | memoryview, name: str) -> None:
     if stored != computed:
         raise FormatError(
             f"variable '{name}' has the checksum {computed:#010x}, expected {stored:#010x}; the file is "
-            "damaged: fetch it again"
+            "damaged"
         )

@@ -13,19 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ptq.errors import GraphError, PtqError, UnsupportedError
+from ptq.errors import FormatError, GraphError, PtqError, UnsupportedError
 from ptq.saved_model.element_types import element_type
-from ptq.saved_model.functions import Body, Tensor
+from ptq.saved_model.functions import CHANGES, Body, Tensor
 from ptq.saved_model.inline import CHOICES, LOOPS, Budget, Inliner, Placed, function_names, resources
 from ptq.saved_model.nodes import FlatGraph, FunctionName, Node, Port
 from ptq.saved_model.values import Values, shape
-from ptq.saved_model.variables import ASSIGNS, HANDLES, Variables
-
-CHANGES = ASSIGNS | {
-    "AssignAddVariableOp", "AssignSubVariableOp", "AssignAdd", "AssignSub", "ResourceScatterUpdate",
-    "ResourceScatterAdd", "ResourceScatterSub", "ResourceStridedSliceAssign", "ScatterUpdate", "ScatterAdd",
-}  # fmt: skip
-"""What changes a variable while the model runs."""
+from ptq.saved_model.variables import HANDLES, Variables
 
 READS = {"ReadVariableOp": 1, "VariableShape": 1, "ResourceGather": 2}
 """What may take a variable, and how many inputs it has; the variable is the first."""
@@ -77,8 +71,8 @@ class Flattener:
         for name, node in nodes.items():
             if node.op in CHANGES:
                 raise UnsupportedError(
-                    f"'{name}' ({node.op}) changes a variable while the model runs; ptq reads models whose "
-                    "variables stay as they were saved"
+                    f"'{name}' ({node.op}) changes a variable while the model runs; expected variables "
+                    "that stay as they were saved; export the model without the change"
                 )
         resolved = [self.inliner.resolve(tensor) for _, tensor in outputs]
         waiting = [tensor.node for tensor in resolved] + [port.tensor.rpartition(":")[0] for port in inputs]
@@ -123,7 +117,12 @@ class Flattener:
             return self.constant(name, node)
         if any(self.inliner.nodes[tensor.node].op == "VarHandleOp" for tensor in inputs):
             return self.of_variable(name, node, inputs)
-        return Made(op, tuple(inputs), {**self.attributes(node), **node.given})
+        if op == "VarHandleOp":  # nobody takes it, so it is an output
+            raise UnsupportedError("an output is a variable itself, expected a tensor; return its value")
+        attributes = {**self.attributes(node), **node.given}
+        if op == "Const" and not isinstance(attributes.get("value"), np.ndarray):
+            raise FormatError("constant without a value found, expected the attribute 'value'")
+        return Made(op, tuple(inputs), attributes)
 
     def attributes(self, node: Placed) -> dict[str, Any]:
         """The decoded attributes of a node with its defaults, without those for TensorFlow's own passes."""
@@ -140,7 +139,9 @@ class Flattener:
         """A node that takes a variable: the value in its place."""
         handle = next(t.node for t in inputs if self.inliner.nodes[t.node].op == "VarHandleOp")
         if READS.get(node.op) != len(inputs) or handle != inputs[0].node:
-            raise UnsupportedError(f"it takes the variable '{handle}'; ptq knows {', '.join(READS)}")
+            raise UnsupportedError(
+                f"it takes the variable '{handle}', expected one of {', '.join(READS)}: read its value first"
+            )
         made = self.constant(handle, self.inliner.nodes[handle])
         if node.op == "ReadVariableOp":
             return made
@@ -168,7 +169,9 @@ class Flattener:
         for index in variables:
             handle = inputs[first + index].node
             if self.inliner.nodes[handle].op != "VarHandleOp":
-                raise UnsupportedError(f"it takes '{handle}', a resource that is no variable")
+                raise UnsupportedError(
+                    f"it takes '{handle}', a resource that is no variable; leave it out of the loop or choice"
+                )
         kept = [index for index in range(len(inputs) - first) if index not in variables]
         attributes = self.attributes(node)
         for attribute in (types, "output_shapes") if loop else (types,):
@@ -232,7 +235,10 @@ class Flattener:
                 raise GraphError(f"{body.place} returns {len(outputs)} values, but takes {len(inputs)}")
             for index in variables:
                 if inner.resolve(results[index]) != arguments[index]:
-                    raise UnsupportedError(f"{body.place} goes on with another variable than it was given")
+                    raise UnsupportedError(
+                        f"{body.place} goes on with another variable than it was given, expected the same "
+                        "in each round; let the loop pass tensors"
+                    )
             outputs = [outputs[index] for index in returned]
         context = replace(self.context, stack=(*self.context.stack, function))
         return Flattener(inner, context).graph(ports, outputs, "")

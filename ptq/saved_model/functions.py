@@ -35,6 +35,13 @@ MULTIPLE_OUTPUTS = {
 """The output arguments of operators with several, for a frozen GraphDef: it does not say them itself."""
 
 
+CHANGES = frozenset({
+    "Assign", "AssignAdd", "AssignAddVariableOp", "AssignSub", "AssignSubVariableOp", "AssignVariableOp",
+    "ResourceScatterAdd", "ResourceScatterSub", "ResourceScatterUpdate", "ResourceStridedSliceAssign",
+    "ScatterAdd", "ScatterUpdate",
+})  # fmt: skip
+"""What changes a variable while the model runs."""
+
 MOST_OUTPUTS = 64
 """How many output arguments of an operator are looked at; none of TensorFlow's has half as many."""
 
@@ -52,8 +59,8 @@ class Body:
 
     nodes: in the order of the file. data, control: what each node takes, by its name.
     arguments: the names of the arguments. returns: the tensors given back. effects: the nodes that run even
-    if nobody uses their results. running: the nodes that a call runs. place: how an error names the body.
-    definition: the FunctionDef it is from.
+    if nobody uses their results, and all that change a variable, so that none goes unseen. running: the
+    nodes that a call runs. place: how an error names the body. definition: the FunctionDef it is from.
     """
 
     place: str
@@ -127,8 +134,8 @@ class Library:
         for argument in [*signature["input_arg"], *signature["output_arg"]]:
             if argument["number_attr"] or argument["type_list_attr"]:
                 raise UnsupportedError(
-                    f"{place} has the list '{argument['name']}' as an argument; ptq reads functions whose "
-                    "arguments are single tensors, as tf.function writes them"
+                    f"{place} has the list '{argument['name']}' as an argument, expected single tensors; "
+                    "export the model with TensorFlow 2, whose tf.function writes them"
                 )
         arguments = tuple(argument["name"] for argument in signature["input_arg"])
         nodes = _by_name(function["node_def"], place)
@@ -144,6 +151,7 @@ class Library:
         effects = tuple(function["control_ret"].values())
         for name in effects:
             _check(name, nodes, f"{place} names the node '{name}' as an effect")
+        effects += tuple(name for name, node in nodes.items() if node["op"] in CHANGES)
         body = Body(place, nodes, data, control, arguments, tuple(returns), effects, definition=function)
         roots = [tensor.node for tensor in returns if tensor.output >= 0]
         return replace(body, running=tuple(body.needed([*roots, *effects])))

@@ -86,10 +86,12 @@ class Inliner:
         if name in stack:
             raise UnsupportedError(
                 f"function '{name}' calls itself, through {' -> '.join(stack[stack.index(name):])}; "
-                "TensorFlow Lite has no recursion"
+                "TensorFlow Lite has no recursion: write it as a loop"
             )
         if len(stack) >= DEEPEST:
-            raise UnsupportedError(f"more than {DEEPEST} calls inside each other found, at function '{name}'")
+            raise UnsupportedError(
+                f"more than {DEEPEST} calls inside each other found, at function '{name}'; call them in turn"
+            )
         body = self.library.function(name)
         if len(arguments) != len(body.arguments):
             raise GraphError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ptq.errors import FormatError, InputError, UnsupportedError
+from ptq.errors import FormatError, GraphError, InputError, UnsupportedError
 from ptq.format.files import read_file
 from ptq.saved_model import wire
 from ptq.saved_model.bundle import open_bundle
@@ -22,6 +23,7 @@ from ptq.saved_model.variables import Variables, captured_names, saved_names
 from ptq.saved_model.wire import Message
 
 FILE = "saved_model.pb"
+TEXT_FILE = "saved_model.pbtxt"
 SERVE = "serve"
 DEFAULT = "serving_default"
 _INTERNAL = "__saved_model_"  # signatures of operations that run on loading
@@ -39,16 +41,30 @@ def read(path: str | os.PathLike[str], signature_key: str | None = None) -> Flat
     Source: `tensorflow/cc/saved_model/loader.cc`, `saved_model.proto`, `meta_graph.proto`.
     """
     place = Path(path)
-    if place.is_dir():
-        return _read_directory(place, signature_key)
-    if place.name == FILE:
-        return _read_directory(place.parent, signature_key)
-    return _read_frozen(place, signature_key)
+    with _errors_of(place):
+        if place.is_dir():
+            return _read_directory(place, signature_key)
+        if place.name == FILE:
+            return _read_directory(place.parent, signature_key)
+        return _read_frozen(place, signature_key)
 
 
 def signature_keys(path: str | os.PathLike[str]) -> list[str]:
     """The keys of the signatures of a SavedModel directory, sorted."""
-    return sorted(_signatures(_meta_graph(Path(path))))
+    with _errors_of(Path(path)):
+        return sorted(_signatures(_meta_graph(Path(path))))
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Errors from here on begin with the path; those of damaged files end with the one remedy for them."""
+    try:
+        yield
+    except (FormatError, GraphError) as error:
+        remedy = "copy the whole model again, or export it again with TensorFlow"
+        raise type(error)(f"'{path}': {error}: {remedy}") from error
+    except UnsupportedError as error:
+        raise UnsupportedError(f"'{path}': {error}") from error
 
 
 def _read_directory(directory: Path, signature_key: str | None) -> FlatGraph:
@@ -62,6 +78,7 @@ def _read_directory(directory: Path, signature_key: str | None) -> FlatGraph:
         saved_names(library, meta_graph["saver_def"], budget, values),
         lambda: open_bundle(directory / "variables" / "variables"),
         lambda bundle: captured_names(library, meta_graph["object_graph_def"], bundle),
+        named=not meta_graph["saver_def"]["restore_op_name"],
     )
     return _flat(library, inputs, outputs, Context(variables, budget, values), key)
 
@@ -78,7 +95,7 @@ def _read_frozen(path: Path, signature_key: str | None) -> FlatGraph:
     placeholders = [name for name, node in main.nodes.items() if node["op"] == "Placeholder"]
     ends = _ends(main, placeholders)
     if not ends:
-        raise FormatError(f"'{path}' has no outputs; expected a SavedModel directory or a frozen graph")
+        raise FormatError("no outputs found; expected a SavedModel directory or a frozen graph")
     context = Context(Variables(), Budget(), Values())
     inputs = [(_placeholder(name, main.nodes[name]), Tensor(name, 0)) for name in placeholders]
     outputs = [(Port(name, "", _result_type(main.nodes[name]), None), Tensor(name, 0)) for name in ends]
@@ -113,6 +130,8 @@ def _flat(library: Library, inputs: Ports, outputs: Ports, context: Context, key
 
 def _meta_graph(directory: Path) -> Message:
     """The graph for serving."""
+    if (directory / TEXT_FILE).is_file() and not (directory / FILE).exists():
+        raise UnsupportedError(f"'{TEXT_FILE}' found, expected '{FILE}'; save the model with as_text=False")
     content = read_file(directory / FILE, "a SavedModel directory, which holds 'saved_model.pb'")
     model = wire.decode(TABLES, "SavedModel", content)
     graphs: list[Message] = model["meta_graphs"]
@@ -121,8 +140,10 @@ def _meta_graph(directory: Path) -> Message:
             return graph
     found = [list(graph["meta_info_def"]["tags"]) for graph in graphs]
     if not graphs:
-        raise FormatError(f"'{directory / FILE}' holds no graph; it is damaged or no SavedModel")
-    raise UnsupportedError(f"'{directory}' has graphs with the tags {found}, expected one with '{SERVE}'")
+        raise FormatError(f"no graph found in '{FILE}', expected one; it is damaged or no SavedModel")
+    raise UnsupportedError(
+        f"graphs with the tags {found} found, expected one with '{SERVE}'; save the model for serving"
+    )
 
 
 def _signatures(meta_graph: Message) -> dict[str, Message]:
@@ -151,7 +172,7 @@ def _ports(infos: Mapping[str, Message], library: Library, what: str) -> Ports:
     for name in sorted(infos):
         info = infos[name]
         if "coo_sparse" in info or "composite_tensor" in info:
-            raise UnsupportedError(f"{what}: '{name}' is no plain tensor, but sparse or ragged")
+            raise UnsupportedError(f"{what}: '{name}' is sparse or ragged, expected a tensor: make it dense")
         tensor = graph_tensor(info["name"], library.main.nodes, f"{what}: '{name}' is '{info['name']}'")
         text = f"{tensor.node}:{tensor.output}"
         result.append((Port(name, text, element_type(info["dtype"]), shape(info["tensor_shape"])), tensor))

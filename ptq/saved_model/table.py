@@ -128,7 +128,7 @@ def _block(view: memoryview, start: int, size: int) -> memoryview:
     if stored != computed:
         raise FormatError(
             f"checksum {stored:#010x} found for the block at byte {start} of a table, expected "
-            f"{computed:#010x}; the file is damaged: fetch it again"
+            f"{computed:#010x}; the file is damaged"
         )
     kind = view[end]
     if kind not in (NO_COMPRESSION, SNAPPY):

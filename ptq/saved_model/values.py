@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import FormatError, UnsupportedError
 from ptq.format.elements import MAX_RANK
-from ptq.saved_model.element_types import element_type, widened
-from ptq.saved_model.nodes import FunctionName
+from ptq.saved_model.element_types import element_type, storage, widened
+from ptq.saved_model.nodes import ElementType, FunctionName
 from ptq.saved_model.wire import Message
 
 Array = npt.NDArray[Any]
@@ -29,36 +29,14 @@ PADDING = 2**28
 """How many bytes all tensors of a file may claim whose values are repeated, not stored."""
 
 
-class Stored(NamedTuple):
-    """How the elements of a type are stored: the dtype of the raw bytes, the field of the list of numbers."""
-
-    storage: str
-    field: str
-
-
-_STORED = {
-    "float32": Stored("<f4", "float_val"),
-    "float64": Stored("<f8", "double_val"),
-    "float16": Stored("<f2", "half_val"),
-    "bfloat16": Stored("<u2", "half_val"),
-    "int8": Stored("i1", "int_val"),
-    "int16": Stored("<i2", "int_val"),
-    "int32": Stored("<i4", "int_val"),
-    "int64": Stored("<i8", "int64_val"),
-    "uint8": Stored("u1", "int_val"),
-    "uint16": Stored("<u2", "int_val"),
-    "uint32": Stored("<u4", "uint32_val"),
-    "uint64": Stored("<u8", "uint64_val"),
-    "bool": Stored("?", "bool_val"),
-    "complex64": Stored("<c8", "scomplex_val"),
-    "complex128": Stored("<c16", "dcomplex_val"),
-    "object": Stored("O", "string_val"),
-    "qint8": Stored("i1", "int_val"),
-    "quint8": Stored("u1", "int_val"),
-    "qint16": Stored("<i2", "int_val"),
-    "quint16": Stored("<u2", "int_val"),
-    "qint32": Stored("<i4", "int_val"),
-}
+_FIELDS = {
+    "float32": "float_val", "float64": "double_val", "float16": "half_val", "bfloat16": "half_val",
+    "int8": "int_val", "int16": "int_val", "int32": "int_val", "int64": "int64_val", "uint8": "int_val",
+    "uint16": "int_val", "uint32": "uint32_val", "uint64": "uint64_val", "bool": "bool_val",
+    "complex64": "scomplex_val", "complex128": "dcomplex_val", "object": "string_val", "qint8": "int_val",
+    "quint8": "int_val", "qint16": "int_val", "quint16": "int_val", "qint32": "int_val",
+}  # fmt: skip
+"""The field of a TensorProto that lists the values of an element type."""
 
 
 def shape(message: Message) -> tuple[int, ...] | None:
@@ -101,7 +79,7 @@ class Values:
         if "placeholder" in value:
             raise UnsupportedError(
                 f"attribute '${value['placeholder']}' found, which each caller of a function sets anew; "
-                "ptq reads functions with fixed attributes, as tf.function writes them"
+                "expected fixed attributes: export the model with TensorFlow 2, whose tf.function writes them"
             )
         return None
 
@@ -126,10 +104,12 @@ class Values:
         bfloat16 is widened to float32, quantized types are their integers, strings are objects of bytes.
         FormatError where the values do not fit the shape, UnsupportedError for resources and newer types.
         """
-        name = str(element_type(message["dtype"]))
-        stored = _STORED.get(name)
-        if stored is None:
-            raise UnsupportedError(f"constant of type '{name}' found, which has no values that ptq reads")
+        kind = element_type(message["dtype"])
+        field = _FIELDS.get(str(kind))
+        if field is None:
+            raise UnsupportedError(
+                f"constant of type '{kind}' found, expected numbers or strings; cast it before the export"
+            )
         sizes = shape(message["tensor_shape"])
         if sizes is None or min(sizes, default=0) < 0:
             raise FormatError(f"constant of shape {sizes} found, expected a known one; the file is damaged")
@@ -140,9 +120,9 @@ class Values:
             )
         count = math.prod(sizes)
         if message["tensor_content"]:
-            flat = _content(message["tensor_content"], name, sizes, count)
+            flat = _content(message["tensor_content"], kind, sizes, count)
         else:
-            flat = self.padded(_listed(message[stored.field], name), count)
+            flat = self.padded(_listed(message[field], kind), count)
         result = flat.reshape(sizes)
         result.flags.writeable = False
         return result
@@ -163,38 +143,43 @@ class Values:
         return np.concatenate([listed, np.broadcast_to(listed[-1:], (count - listed.size,))])
 
 
-def _content(content: memoryview, name: str, sizes: tuple[int, ...], count: int) -> Array:
+def _content(content: memoryview, kind: ElementType, sizes: tuple[int, ...], count: int) -> Array:
     """Raw bytes as a flat view of their element type."""
-    storage = _STORED[name].storage
-    if storage == "O":
+    stored = _stored(kind)
+    if stored is None:
         raise UnsupportedError("constant of strings as raw bytes found, expected a list of strings")
-    size = count * np.dtype(storage).itemsize
-    if len(content) != size:
+    if len(content) != count * stored.itemsize:
         raise FormatError(
-            f"constant of {len(content)} bytes found, expected {size} for {name} {list(sizes)}; "
-            "the file is damaged"
+            f"constant of {len(content)} bytes found, expected {count * stored.itemsize} for {kind} "
+            f"{list(sizes)}; the file is damaged"
         )
-    return _widened(np.frombuffer(content, storage), name)
+    return _widened(np.frombuffer(content, stored), kind)
 
 
-def _listed(values: list[Any], name: str) -> Array:
+def _listed(values: list[Any], kind: ElementType) -> Array:
     """A list of numbers as a flat array; what does not fit the element type wraps, as in TensorFlow."""
-    stored = _STORED[name]
-    storage = np.dtype(stored.storage)
-    if storage.kind == "O":
+    stored = _stored(kind)
+    if stored is None:
         result = np.empty(len(values), object)
         result[:] = [bytes(value) for value in values]
         return result
-    if storage.kind == "c":
+    if stored.kind == "c":
         if len(values) % 2:
             raise FormatError(f"{len(values)} parts of complex numbers found, expected pairs")
-        return np.array(values, f"<f{storage.itemsize // 2}").view(storage)
-    if stored.field == "half_val":
-        return _widened(np.array(values, np.int32).astype("<u2").view(storage), name)
-    wide = {"int_val": "<i4", "uint32_val": "<u8"}.get(stored.field, stored.storage)
-    return np.array(values, wide).astype(storage, copy=False)
+        return np.array(values, f"<f{stored.itemsize // 2}").view(stored)
+    field = _FIELDS[str(kind)]
+    if field == "half_val":
+        return _widened(np.array(values, np.int32).astype("<u2").view(stored), kind)
+    wide = {"int_val": "<i4", "uint32_val": "<u8"}.get(field, stored)
+    return np.array(values, wide).astype(stored, copy=False)
 
 
-def _widened(values: Array, name: str) -> Array:
+def _stored(kind: ElementType) -> np.dtype[Any] | None:
+    """How one element is stored, little-endian; None for strings."""
+    stored = storage(kind)
+    return None if stored is None else stored.newbyteorder("<")
+
+
+def _widened(values: Array, kind: ElementType) -> Array:
     """bfloat16 is the upper half of a float32; everything else is as it is."""
-    return widened(values) if name == "bfloat16" else values
+    return widened(values) if kind == "bfloat16" else values

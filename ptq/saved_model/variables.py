@@ -5,8 +5,10 @@ the graph, other writers do otherwise. What always tells is what TensorFlow itse
 the restore operation, which reads tensors by name (`RestoreV2`) and assigns each to a variable. Following it
 works for every version of TensorFlow and Keras, and for plain modules. One kind of file needs more: where
 `tf.saved_model.save` met a Keras 3 model, the restore operation fills copies of the variables, and only
-the object graph, which Python's loader goes by, knows the variables that the functions read.
-Source: `tensorflow/cc/saved_model/loader.cc` (`RunRestore`), `tensorflow/python/saved_model/load.py`.
+the object graph, which Python's loader goes by, knows the variables that the functions read. And where a file
+has no restore operation, names do tell: TensorFlow 1's loader makes one that goes by the variables' names.
+Source: `tensorflow/cc/saved_model/loader.cc` (`RunRestore`), `tensorflow/python/saved_model/load.py`,
+`tensorflow/python/training/saver.py` (`_create_saver_from_imported_meta_graph`).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ Array = npt.NDArray[Any]
 HANDLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
+RANGE = re.compile("([0-9]{1,18}),([0-9]{1,18})")
 
 
 class Saved(NamedTuple):
@@ -46,20 +49,19 @@ class Saved(NamedTuple):
     key: str
     part: str = ""
 
-RANGE = re.compile("([0-9]{1,18}),([0-9]{1,18})")
-
 
 @dataclass
 class Variables:
     """The values of the variables of one graph, read when they are asked for.
 
     keys: where the value of each variable is, by the name of its node and by its shared name. open_bundle:
-    opens the bundle. captured: finds what `keys` lacks.
+    opens the bundle. captured: finds what `keys` lacks. named: whether the variable's name is the tensor's.
     """
 
     keys: Mapping[str, Saved] = field(default_factory=dict)
     open_bundle: Callable[[], Bundle] | None = None
     captured: Callable[[Bundle], Mapping[str, Saved]] | None = None
+    named: bool = False
     bundle: Bundle | None = None
     values: dict[Saved, Array] = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ class Variables:
         if key is None or self.bundle is None:
             raise UnsupportedError(
                 f"variable '{name}' is read, but loading this model does not restore it from a file; "
-                "ptq reads variables that were saved with the model"
+                "ptq reads variables that were saved with the model: give them to it as tracked attributes"
             )
         if key not in self.values:
             self.values[key] = cut(self.bundle.read(key.key), key.part)
@@ -87,7 +89,11 @@ class Variables:
 
     def key(self, name: str, node: Placed) -> Saved | None:
         """Where the value is, as far as it is known."""
-        return self.keys.get(name) or self.keys.get(shared_name(node))
+        names = [name, shared_name(node)]
+        found = next((self.keys[each] for each in names if each in self.keys), None)
+        if found is None and self.named and self.bundle is not None:
+            found = next((Saved(each) for each in reversed(names) if each in self.bundle), None)
+        return found
 
     def check(self, name: str, node: Placed, found: Array) -> None:
         """FormatError if `found` is not what the graph says of its variable."""
@@ -206,7 +212,10 @@ def _restored(inliner: Inliner, value: Tensor, values: Values) -> list[Saved]:
         source = inliner.nodes[name].source
         listed: Array = values.tensor(source["value"]["tensor"]) if "value" in source else np.zeros(0)
         if listed.dtype.kind != "O" or listed.ndim != 1:
-            raise UnsupportedError(f"'{value.node}' restores tensors whose names are computed, by '{name}'")
+            raise UnsupportedError(
+                f"'{value.node}' restores tensors whose names are computed, by '{name}', expected a list of "
+                "strings; save the model again with TensorFlow 2"
+            )
         lists.append(listed)
     if lists[0].size != lists[1].size:
         raise GraphError(f"'{value.node}' has {lists[0].size} names of tensors, but {lists[1].size} parts")
