@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ptq.converter import Converter
     from ptq.errors import PtqError
     from ptq.format import dumps, load, load_directory, save, save_directory
-    from ptq.graph import Graph, Operator, Quantization, Tensor
+    from ptq.graph import Graph, Operator, Quantization, Signature, Tensor
     from ptq.interpreter import Interpreter
     from ptq.numerics import (
         LITERT_REFERENCE,
@@ -32,7 +32,7 @@ _HOMES = {
     "converter": ["Converter"],
     "errors": ["PtqError"],
     "format": ["dumps", "load", "load_directory", "save", "save_directory"],
-    "graph": ["Graph", "Operator", "Quantization", "Tensor"],
+    "graph": ["Graph", "Operator", "Quantization", "Signature", "Tensor"],
     "interpreter": ["Interpreter"],
     "numerics": [
         "LITERT_REFERENCE",
@@ -62,6 +62,7 @@ __all__ = [
     "Operator",
     "PtqError",
     "Quantization",
+    "Signature",
     "Tensor",
     "dumps",
     "load",

@@ -13,6 +13,7 @@ from ptq.errors import InputError
 from ptq.format.files import read_file, write_file
 from ptq.graph import Array, Graph, Tensor
 from ptq.quantizer import dequantize
+from ptq.signature_runner import input_names
 from ptq.terminal import printable, shape_text
 
 MOST_ROWS = 8
@@ -32,19 +33,21 @@ def read_array(path: str | os.PathLike[str]) -> Array:
 
 
 def read_samples(paths: Sequence[str | os.PathLike[str]], graph: Graph) -> list[dict[str, Array]]:
-    """Calibration samples by input: from one `.npz` file of arrays by input name, or a `.npy` file for each.
+    """Calibration samples by input: from one `.npz` file of arrays by name, or a `.npy` file for each.
 
-    The first dimension of every array counts the samples. If an array has no more dimensions than the input,
-    that one is the batch: a sample is then a batch of one.
+    The names are those of a signature's inputs, or of the input tensors. The first dimension of every array
+    counts the samples. If an array has no more dimensions than the input, that one is the batch: a sample is
+    then a batch of one.
     Errors: InputError for files that do not fit the inputs, or do not all have the same number of samples.
     """
-    tensors = [graph.tensors[index] for index in graph.inputs]
+    known = {graph.tensors[index].name: index for index in graph.inputs}
     arrays: dict[str, Array] = {}
     if len(paths) == 1 and Path(paths[0]).suffix == ".npz":
         arrays = _read_archive(paths[0])
-    elif len(paths) == len(tensors):
-        arrays = {t.name: read_array(path) for t, path in zip(tensors, paths, strict=True)}
-    names = [tensor.name for tensor in tensors]
+        known = input_names(graph, arrays)
+    elif len(paths) == len(known):
+        arrays = {name: read_array(path) for name, path in zip(known, paths, strict=True)}
+    names = list(known)
     if sorted(arrays) != sorted(names):
         found = ", ".join(repr(name) for name in arrays) or f"{len(paths)} files"
         wanted = ", ".join(repr(name) for name in names)
@@ -52,7 +55,7 @@ def read_samples(paths: Sequence[str | os.PathLike[str]], graph: Graph) -> list[
             f"calibration samples: {found} found, expected arrays for {wanted}, which numpy.savez(path, "
             "**{name: array}) writes; or a .npy file for each, in this order"
         )
-    columns = [_samples(tensor, arrays[tensor.name]) for tensor in tensors]
+    columns = [_samples(graph.tensors[index], arrays[name]) for name, index in known.items()]
     counts = {name: len(column) for name, column in zip(names, columns, strict=True)}
     if len(set(counts.values())) > 1:
         raise InputError(f"calibration samples: {counts} found, expected as many for each input")

@@ -25,6 +25,7 @@ from ptq.interpreter import Interpreter
 from ptq.kernels.call import Call
 from ptq.numerics import LITERT_REFERENCE, Numerics
 from ptq.observers import MinMax, Observer, Range
+from ptq.signature_runner import input_names
 from ptq.terminal import table
 
 Array = npt.NDArray[Any]
@@ -224,10 +225,7 @@ def in_order(graph: Graph, sample: Sample, number: int) -> list[Array]:
 
 
 def _by_name(graph: Graph, sample: Mapping[str, npt.ArrayLike], number: int) -> list[npt.ArrayLike]:
-    known = {graph.tensors[i].name: i for i in graph.inputs}
-    for signature in graph.signatures:
-        if signature.subgraph == 0 and set(signature.inputs) == set(sample):
-            known = signature.inputs
+    known = input_names(graph, sample)
     values = {known[name]: value for name, value in sample.items() if name in known}
     if len(values) != len(sample) or set(values) != set(graph.inputs):
         raise InputError(

@@ -46,16 +46,16 @@ class Program:
         self.executors = [Executor(i, g, self) for i, g in enumerate((graph, *graph.subgraphs))]
         self._runs = 0
 
-    def allocate(self) -> None:
-        """Prepare the main graph, and what runs inside it, for the shapes that its inputs have now."""
+    def allocate(self, subgraph: int = 0) -> None:
+        """Prepare a graph, and what runs inside it, for the shapes that its inputs have now."""
         self._runs = 0
-        main = self.executors[0]
-        main.allocate([main.graph.tensors[index].shape for index in main.graph.inputs])
+        entry = self.executors[subgraph]
+        entry.allocate([entry.graph.tensors[index].shape for index in entry.graph.inputs])
 
-    def invoke(self) -> None:
-        """Execute the main graph on the inputs that it holds."""
+    def invoke(self, subgraph: int = 0) -> None:
+        """Execute a graph on the inputs that it holds."""
         self._runs = 0
-        self.executors[0].execute()
+        self.executors[subgraph].execute()
 
     def subgraph(self, index: int) -> Subgraph:
         """A subgraph as a function of its inputs; its states start anew.

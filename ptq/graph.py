@@ -145,7 +145,12 @@ class Operator(_ComparedByContent):
 
 @dataclass(eq=False)
 class Signature(_ComparedByContent):
-    """A named entry point: its inputs and outputs by name, as indices into a subgraph's tensors."""
+    """A named entry point: the inputs and outputs of a subgraph by name, as indices of its tensors.
+
+    TensorFlow sorts the names, and `get_signature_list` lists them sorted, whatever their order here.
+    subgraph: 0 is the main graph, i is `graph.subgraphs[i - 1]`.
+    extra: further fields of the file's table, kept for the round trip.
+    """
 
     key: str
     inputs: dict[str, int]
@@ -199,13 +204,15 @@ class Graph(_ComparedByContent):
         """Raise GraphError or QuantizationError at the first contradiction.
 
         Checked: every index exists; each tensor is written once at most and never after being read;
-        constants have the shape and dtype that they declare; scales fit their tensors.
+        constants have the shape and dtype that they declare; scales fit their tensors; signatures have
+        different keys, and name inputs and outputs of the subgraphs that they run.
         """
         for tensor in self.tensors:
             _check_tensor(tensor)
         _check_indices("graph inputs", self.inputs, len(self.tensors))
         _check_indices("graph outputs", self.outputs, len(self.tensors))
         _check_order(self)
+        _check_signatures(self)
         for subgraph in self.subgraphs:
             subgraph.validate()
 
@@ -293,6 +300,32 @@ def _check_order(graph: Graph) -> None:
                     "or already written; expected exactly one producer"
                 )
             unwritten.discard(index)
+
+
+def _check_signatures(graph: Graph) -> None:
+    graphs, keys = [graph, *graph.subgraphs], set[str]()
+    for position, signature in enumerate(graph.signatures):
+        where = f"signature '{signature.key}'"
+        if not signature.key:
+            raise GraphError(f"signature {position}: empty key found, expected a name to run it by")
+        if signature.key in keys:
+            raise GraphError(f"{where}: found twice, expected a different key for each signature")
+        keys.add(signature.key)
+        if not 0 <= signature.subgraph < len(graphs):
+            raise GraphError(f"{where}: subgraph {signature.subgraph} found, expected 0 to {len(graphs) - 1}")
+        run = graphs[signature.subgraph]
+        for kind, names, known in (
+            ("input", signature.inputs, run.inputs),
+            ("output", signature.outputs, run.outputs),
+        ):
+            for name, index in names.items():
+                _check_indices(f"{where}, {kind} '{name}'", [index], len(run.tensors))
+                if index not in known:
+                    found = f"tensor {index}, '{run.tensors[index].name}',"
+                    raise GraphError(
+                        f"{where}, {kind} '{name}': {found} found, which is no {kind} of subgraph "
+                        f"{signature.subgraph}; expected one of {known}"
+                    )
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -30,6 +30,8 @@ def describe(graph: Graph, name: str, content: bytes | None = None, columns: int
     them, and for a model that was not loaded from bytes, no places are given. columns: as for `table`.
     """
     parts = [_headline(graph, name, content), interface(graph)]
+    if graph.signatures:
+        parts.append(f"signatures\n{signature_table(graph, columns)}")
     graphs = [graph, *graph.subgraphs]
     for position, subgraph in enumerate(graphs):
         title = f" of subgraph {position} '{printable(subgraph.name or '')}'" if len(graphs) > 1 else ""
@@ -72,6 +74,22 @@ def interface(graph: Graph) -> str:
             )
             lines.append(f"  {real_value(tensor, unquantized)}")
     return "\n".join(lines) or "no inputs and no outputs"
+
+
+def signature_table(graph: Graph, columns: int | None = None) -> str:
+    """What each signature takes and returns by name, and the tensor of its subgraph that stands for it."""
+    rows = []
+    for signature in graph.signatures:
+        tensors = [graph, *graph.subgraphs][signature.subgraph].tensors
+        for role, names in (("input", signature.inputs), ("output", signature.outputs)):
+            for name, index in sorted(names.items()):
+                tensor = tensors[index]
+                shape = shape_text(tensor.shape_signature or tensor.shape)
+                rows.append([
+                    signature.key, str(signature.subgraph), role, name, str(index), tensor.type.lower(), shape
+                ])  # fmt: skip
+    header = ["signature", "subgraph", "role", "name", "tensor", "type", "shape"]
+    return table(header, rows, {"subgraph", "tensor"}, cut="name", columns=columns)
 
 
 def operator_table(graph: Graph, columns: int | None = None) -> str:

@@ -6,7 +6,7 @@ The method names are those of `tf.lite.Interpreter`; `run` is the short form.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ import numpy.typing as npt
 from ptq.errors import InputError
 from ptq.executor import Executor, Hook, Program
 from ptq.format import load
-from ptq.graph import Graph, Signature, Tensor
+from ptq.graph import Graph
 from ptq.numerics import LITERT_REFERENCE, Numerics
+from ptq.signature_runner import SignatureRunner, find_signature, signature_list
+from ptq.tensor_access import check_fed, details, feed, read, resize
 
 Array = npt.NDArray[Any]
 
 
 class Interpreter:
-    """Executes a model: its main graph, and the subgraphs that operators such as WHILE run.
+    """Executes a model: its main graph, the subgraphs that operators such as WHILE run, those of signatures.
 
     Give exactly one of model_path, model_content (bytes of a .tflite file) and graph. `numerics` chooses
     the arithmetic where TensorFlow Lite has more than one right answer.
@@ -63,19 +65,12 @@ class Interpreter:
     def resize_tensor_input(self, input_index: int, tensor_size: Sequence[int], strict: bool = False) -> None:
         """Give an input another shape, usually another batch size; call `allocate_tensors` afterwards.
 
+        Any shape may be tried: `allocate_tensors` refuses what the operators cannot take.
+
         strict: only dimensions that the model declares as unknown (-1 in its shape signature) may change.
         """
-        tensor = self._one_of(self.graph.inputs, input_index)
-        wanted = tuple(int(size) for size in tensor_size)
-        signature = tensor.shape_signature or tensor.shape
-        fixed = [s >= 0 and s != w for s, w in zip(signature, wanted, strict=False)]
-        if len(wanted) != len(tensor.shape) or (strict and any(fixed)):
-            raise InputError(
-                f"input '{tensor.name}': cannot be resized from {tensor.shape} to {wanted}; expected "
-                f"{len(tensor.shape)} dimensions that agree with the signature {signature}"
-            )
-        if wanted != tensor.shape or not self._main.allocated:
-            self._main.resize(input_index, wanted)
+        self._check_one_of(self.graph.inputs, input_index)
+        resize(self._main, input_index, tensor_size, strict)
 
     def reset_all_variables(self) -> None:
         """Set every variable (state) tensor to zero, or to its zero point if it is quantized.
@@ -91,42 +86,21 @@ class Interpreter:
     def set_tensor(self, tensor_index: int, value: npt.ArrayLike) -> None:
         """Feed an input, or set a state: an array of the tensor's shape and dtype, which is copied."""
         states = [index for index, tensor in enumerate(self.graph.tensors) if tensor.is_variable]
-        tensor = self._one_of([*self.graph.inputs, *states], tensor_index)
+        self._check_one_of([*self.graph.inputs, *states], tensor_index)
         self._check_allocated()
-        array = np.asarray(value)
-        if tensor.dtype is None or array.dtype != tensor.dtype:
-            raise InputError(
-                f"input '{tensor.name}': dtype {array.dtype} found, expected {tensor.dtype}; "
-                f"convert it with x.astype(np.{tensor.dtype})"
-            )
-        if array.shape != tensor.shape:
-            raise InputError(
-                f"input '{tensor.name}': shape {array.shape} found, expected {tensor.shape}; "
-                f"reshape it, or call resize_tensor_input({tensor_index}, {array.shape})"
-            )
-        self._main.values[tensor_index] = np.array(array, order="C")
+        feed(self._main, tensor_index, value)
 
     def get_tensor(self, tensor_index: int, subgraph_index: int = 0) -> Array:
         """A copy of any tensor's value: input, constant, state, intermediate or output.
 
         In a subgraph that has run several times, the value of the last time.
         """
-        executor = self._executor(subgraph_index)
-        tensors = executor.graph.tensors
-        if not 0 <= tensor_index < len(tensors):
-            raise InputError(f"tensor index {tensor_index} found, expected 0 to {len(tensors) - 1}")
-        if tensor_index not in executor.values:
-            name = tensors[tensor_index].name
-            raise InputError(f"tensor '{name}' has no value yet; call set_tensor and invoke first")
-        return executor.values[tensor_index].copy()
+        return read(self._executor(subgraph_index), tensor_index)
 
     def invoke(self) -> None:
         """Execute all operators in order."""
         self._check_allocated()
-        for index in self.graph.inputs:
-            if index not in self._main.values:
-                name = self.graph.tensors[index].name
-                raise InputError(f"input '{name}' has not been set; call set_tensor({index}, ...) first")
+        check_fed(self._main)
         self._program.invoke()
 
     def run(self, inputs: Sequence[npt.ArrayLike]) -> list[Array]:
@@ -170,53 +144,18 @@ class Interpreter:
         return len(self._program.executors)
 
     def get_signature_list(self) -> dict[str, dict[str, list[str]]]:
-        """The names of the inputs and outputs of each signature."""
-        return {s.key: {"inputs": list(s.inputs), "outputs": list(s.outputs)} for s in self.graph.signatures}
+        """The names of the inputs and outputs of each signature, sorted."""
+        return signature_list(self.graph)
 
-    def get_signature_runner(self, signature_key: str | None = None) -> Callable[..., dict[str, Array]]:
-        """A function that takes a signature's inputs by name and returns its outputs by name."""
-        signature = self._signature(signature_key)
+    def get_signature_runner(self, signature_key: str | None = None) -> SignatureRunner:
+        """A function that takes a signature's inputs by name and returns its outputs by name.
 
-        def runner(**inputs: npt.ArrayLike) -> dict[str, Array]:
-            if set(inputs) != set(signature.inputs):
-                raise InputError(
-                    f"signature '{signature.key}': inputs {sorted(inputs)} found, "
-                    f"expected {sorted(signature.inputs)}"
-                )
-            by_index = {signature.inputs[name]: value for name, value in inputs.items()}
-            self.run([by_index[index] for index in self.graph.inputs])
-            return {name: self.get_tensor(index) for name, index in signature.outputs.items()}
-
-        return runner
-
-    def _signature(self, key: str | None) -> Signature:
-        signatures = {s.key: s for s in self.graph.signatures if s.subgraph == 0}
-        if key is None and len(signatures) == 1:
-            return next(iter(signatures.values()))
-        if key not in signatures:
-            raise InputError(f"signature {key!r} found, expected one of {sorted(signatures)}")
-        return signatures[key]
+        signature_key: may be None if the model has one signature alone. InputError for an unknown key.
+        """
+        return SignatureRunner(self._program, find_signature(self.graph, signature_key))
 
     def _details(self, index: int, subgraph_index: int = 0) -> dict[str, Any]:
-        tensor = self._executor(subgraph_index).graph.tensors[index]
-        quantized = tensor.quantized
-        scales = quantized.scale if quantized else np.zeros(0, np.float32)
-        zero_points = quantized.zero_point if quantized else np.zeros(0, np.int64)
-        single = (float(scales[0]), int(zero_points[0])) if len(scales) == 1 else (0.0, 0)
-        return {
-            "name": tensor.name,
-            "index": index,
-            "shape": np.array(tensor.shape, np.int32),
-            "shape_signature": np.array(tensor.shape_signature or tensor.shape, np.int32),
-            "dtype": tensor.dtype.type if tensor.dtype is not None else None,
-            "quantization": single,
-            "quantization_parameters": {
-                "scales": scales,
-                "zero_points": zero_points.astype(np.int32),
-                "quantized_dimension": quantized.quantized_dimension if quantized else 0,
-            },
-            "sparsity_parameters": tensor.extra.get("sparsity") or {},
-        }
+        return details(self._executor(subgraph_index).graph.tensors[index], index)
 
     def _executor(self, subgraph_index: int) -> Executor:
         executors = self._program.executors
@@ -228,9 +167,8 @@ class Interpreter:
         if not self._main.allocated:
             raise InputError("Interpreter: tensors are not allocated; call allocate_tensors() first")
 
-    def _one_of(self, allowed: list[int], index: int) -> Tensor:
+    def _check_one_of(self, allowed: list[int], index: int) -> None:
         if index not in allowed:
             raise InputError(
                 f"tensor index {index} is not an input; expected one of {allowed} (see get_input_details)"
             )
-        return self.graph.tensors[index]

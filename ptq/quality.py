@@ -119,12 +119,16 @@ def measure(
 
 
 def _recorder(graph: Graph, values: dict[str, Array], quantized: bool) -> Hook:
-    """Keeps what operators write by the name in the float model, quantized tensors or the others."""
+    """Keeps what operators write by the name in the float model, quantized tensors or the others.
+
+    An unsigned tensor is a copy of a signed one, made to be returned.
+    """
 
     def hook(_: int, operator: Operator, __: list[Array | None], outputs: list[Array]) -> None:
         for index, value in zip(operator.outputs, outputs, strict=True):
-            if (graph.tensors[index].quantized is not None) == quantized:
-                values[plain_name(graph.tensors[index].name)] = value
+            tensor = graph.tensors[index]
+            if (tensor.quantized is not None) == quantized and tensor.type != "UINT8":
+                values[plain_name(tensor.name)] = value
 
     return hook
 
@@ -139,7 +143,9 @@ def _layers(graph: Graph, known: set[str]) -> Iterable[Layer]:
         for tensor in (graph.tensors[index] for index in operator.outputs):
             name = plain_name(tensor.name)
             scales = tensor.quantized
-            if name in known and scales is not None and not scales.per_channel and tensor.dtype is not None:
+            if name not in known or tensor.type == "UINT8" or tensor.dtype is None:
+                continue
+            if scales is not None and not scales.per_channel:
                 yield Layer(operator.type, name, scales, tensor.dtype)
 
 

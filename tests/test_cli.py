@@ -15,7 +15,7 @@ from ptq import cli
 from ptq.build import Builder
 from ptq.converter import Converter
 from ptq.format import load, save, save_directory
-from ptq.graph import Operator, Tensor
+from ptq.graph import Operator, Signature, Tensor
 from ptq.interpreter import Interpreter
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -264,6 +264,80 @@ def test_inputs_that_are_missing_or_too_many(capsys, tmp_path, model, image):
     assert "not allowed with" in usage(capsys, "run", model, "--input", image, "--random", "1")
     assert "invalid int" in usage(capsys, "run", model, "--random", "x")
     assert "seed -1" in fails(capsys, "run", model, "--random", "-1")
+
+
+@pytest.fixture
+def codec(tmp_path):
+    """A file with two functions: 'subtract' in the main graph, and 'double' in a subgraph."""
+    b, other = Builder("subtract"), Builder("double")
+    x, y = b.input("main_x", (1, 2)), b.input("main_y", (1, 2))
+    graph = b.finish(b.sub(x, y))
+    x = other.input("other_x", (1, 2))
+    graph.subgraphs = [other.finish(other.mul(x, np.float32(2)), x)]
+    graph.signatures = [
+        Signature("subtract", {"b": 1, "a": 0}, {"difference": graph.outputs[0]}),
+        Signature("double", {"x": 0}, dict(zip("yx", graph.subgraphs[0].outputs, strict=True)), 1),
+    ]
+    save(graph, tmp_path / "codec.tflite")
+    for name, row in {"a": [5, 7], "b": [1, 2]}.items():
+        np.save(tmp_path / f"{name}.npy", np.array([row], np.float32))
+    return tmp_path / "codec.tflite"
+
+
+def test_run_takes_inputs_by_the_names_of_a_signature(capsys, tmp_path, codec):
+    named = ["--input", f"b={tmp_path}/b.npy", "--input", f"a={tmp_path}/a.npy"]
+    by_tensor = ["--input", f"main_y={tmp_path}/b.npy", "--input", f"main_x={tmp_path}/a.npy"]
+    for source in (named, by_tensor):
+        text = run(capsys, "run", codec, *source, "-o", tmp_path / "out.npy")
+        assert np.load(tmp_path / "out.npy").tolist() == [[4, 5]]
+        assert text.startswith("output 0: 'sub'")
+    text = run(capsys, "run", codec, *named, "--signature", "subtract")
+    assert text.startswith("output 'difference': 'sub', float32 [1x2], 4 to 5")
+
+
+def test_run_runs_the_signature_that_is_chosen(capsys, tmp_path, codec):
+    for source in ("a.npy", "x=a.npy"):
+        name, _, file = source.rpartition("=")
+        given = f"{name}={tmp_path / file}" if name else tmp_path / file
+        text = run(
+            capsys, "run", codec, "--signature", "double", "--input", given, "-o", tmp_path / "out.npy"
+        )
+        assert "output 'x': 'other_x'" in text and "output 'y': 'mul'" in text
+        assert "1 operators, 1 more in 1 subgraphs" in text
+        saved = [np.load(tmp_path / f"out_{i}.npy").tolist() for i in range(2)]
+        assert saved == [[[5, 7]], [[10, 14]]]
+    assert "output 'y'" in run(capsys, "run", codec, "--signature", "double", "--random", "0")
+
+
+@pytest.mark.parametrize(
+    "arguments,words",
+    [
+        (["--signature", "more", "--random", "0"], "'more' found, expected one of ['subtract', 'double']"),
+        (["--input", "a=A", "--input", "B"], "b.npy' found beside NAME=FILE.npy"),
+        (["--input", "a=A", "--input", "c=B"], "names ['a', 'c'] found, expected ['a', 'b']"),
+        (["--input", "a=A", "--input", "a=A"], "names ['a', 'a'] found, expected ['a', 'b']"),
+        (["--signature", "double", "--input", "a=A"], "names ['a'] found, expected ['x']"),
+    ],
+)
+def test_a_wrong_name_of_an_input_or_signature_is_refused(capsys, tmp_path, codec, arguments, words):
+    files = {"A": f"{tmp_path}/a.npy", "B": f"{tmp_path}/b.npy"}
+    given = [a.replace("A", files["A"]).replace("B", files["B"]) for a in arguments]
+    assert words in " ".join(fails(capsys, "run", codec, *given).split())
+
+
+def test_inspect_lists_signatures_and_convert_keeps_them(capsys, tmp_path, codec):
+    run(capsys, "convert", codec, "-o", tmp_path / "small.tflite", "--post-training-quantize")
+    assert load(tmp_path / "small.tflite").signatures == load(codec).signatures
+    text = run(capsys, "inspect", tmp_path / "small.tflite")
+    start = text.index("signature  ")
+    assert [line.split() for line in text[start:].split("\n\n")[0].splitlines()[2:]] == [
+        ["subtract", "0", "input", "a", "0", "float32", "1x2"],
+        ["subtract", "0", "input", "b", "1", "float32", "1x2"],
+        ["subtract", "0", "output", "difference", "2", "float32", "1x2"],
+        ["double", "1", "input", "x", "0", "float32", "1x2"],
+        ["double", "1", "output", "x", "0", "float32", "1x2"],
+        ["double", "1", "output", "y", "2", "float32", "1x2"],
+    ]
 
 
 def test_a_model_with_an_operator_that_ptq_does_not_have(capsys, tmp_path):

@@ -7,6 +7,7 @@ from test_cli import fails, network, run, usage
 from ptq.build import Builder
 from ptq.converter import Converter
 from ptq.format import load, save, save_directory
+from ptq.graph import Signature
 from ptq.observers import Percentile
 
 
@@ -97,14 +98,17 @@ def two_inputs():
     return b.finish(b.add(b.input("x", (1, 3)), b.mul(b.input("y", (2, 1, 3)), np.ones(3, np.float32))))
 
 
-@pytest.mark.parametrize("form", ["archive", "files"])
+@pytest.mark.parametrize("form", ["archive", "signature", "files"])
 def test_several_inputs(capsys, tmp_path, form):
     """x has as many dimensions as the model's input, whose first is the batch; y has one more."""
-    save(two_inputs(), tmp_path / "two.tflite")
+    graph = two_inputs()
+    graph.signatures = [Signature("serve", dict(zip("ab", graph.inputs, strict=True)), {})]
+    save(graph, tmp_path / "two.tflite")
     rng = np.random.default_rng(2)
     x, y = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 3), (4, 2, 1, 3)))
-    if form == "archive":
-        np.savez(tmp_path / "samples.npz", y=y, x=x)
+    if form != "files":
+        arrays = {"y": y, "x": x} if form == "archive" else {"b": y, "a": x}
+        np.savez(tmp_path / "samples.npz", **arrays)
         source = ["--samples", tmp_path / "samples.npz"]
     else:
         np.save(tmp_path / "x.npy", x)

@@ -2,12 +2,18 @@
 
 import json
 import re
+import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import mutations
+import numpy as np
 import pytest
 
+import ptq
+from ptq.cli import main
 from ptq.oracle.draw import DRAWS
+from ptq.oracle.files import read_vectors
 from ptq.oracle.mistakes import MISTAKES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +56,50 @@ def test_the_readme_s_commands_are_the_command_line_s():
     known = parser().format_help()
     assert commands
     assert all(re.search(rf"\b{command}\b", known) for command in commands)
+
+
+def write_what_the_commands_read(block):
+    """The files that the README's commands take for granted, in the current folder."""
+    names = {}
+    exec(compile(block, "README.md", "exec"), names)
+    ptq.save(names["graph"], "float.tflite")
+    x = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
+    np.savez("inputs.npz", image=x)
+    np.save("x.npy", x[:1])
+
+
+def write_results():
+    """What a right kernel would have written for the vectors in the current folder."""
+    Path("my_results").mkdir()
+    for case in read_vectors("vectors")[::2]:
+        output = case.answer("PORTABLE").outputs[0]
+        Path("my_results", f"{case.id}.0.bin").write_bytes(output.tobytes())
+
+
+def test_the_readme_s_commands_run(tmp_path, monkeypatch, capsys):
+    """One after the other, in an empty folder; those that install and test run in CI."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text()
+    write_what_the_commands_read(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("ptq ")]
+    assert len(commands) >= 10
+    for command in commands:
+        if command[0] == "check":
+            write_results()
+        assert main(command) == 0, f"{command}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_module_and_script_that_is_to_be_run_is_there(document):
+    text = (ROOT / document).read_text()
+    modules = set(re.findall(r"python -m (ptq[\w.]*\w)", text))
+    scripts = set(re.findall(r"python (tests/[\w/]+\.py)", text))
+    assert modules and scripts
+    for name in modules:
+        found = find_spec(name)
+        assert found.submodule_search_locations is None or find_spec(f"{name}.__main__"), name
+    assert not [script for script in scripts if not (ROOT / script).exists()]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

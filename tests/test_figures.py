@@ -5,11 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+from guide_tables import GUIDE, PAGE, integers_of, lines_of
 
+import ptq
 from ptq import cli, figures, zoo
 from ptq.errors import InputError
-from ptq.figures import draw, measure, text, timing
-from ptq.figures.measure import FORMS, NETWORKS, RUNTIMES, Accuracy, Network, Performance
+from ptq.figures import draw, guide, measure, text, timing
+from ptq.figures.measure import FORMS, NETWORKS, RUNTIMES, TECHNIQUES, Accuracy, Network, Performance
+from ptq.figures.payload import payload
 from ptq.figures.published import INCEPTION_V3, MOBILENET_V1, MOBILENET_V2, RESNET_V2_101
 
 
@@ -21,7 +24,8 @@ def performance(name="mobilenet_v1", runtimes=RUNTIMES):
 
 
 def accuracy():
-    return Accuracy("fashion_cnn", 400, dict(zip(FORMS, (360, 359, 361), strict=True)))
+    right = dict(zip(FORMS, (360, 359, 361), strict=True))
+    return Accuracy("fashion_cnn", 400, right, dict.fromkeys(FORMS, 9))
 
 
 def heights(area):
@@ -45,14 +49,78 @@ def test_the_published_numbers_agree_with_what_was_announced():
     assert max(n.top1[0] - n.top1[1] for n in (INCEPTION_V3, RESNET_V2_101)) < 0.01
 
 
-def test_medians_without_the_first_run(monkeypatch):
+def test_medians_without_the_first_run():
     times, calls = iter([0, 10, 20, 21, 30, 37, 40, 42, 50, 53]), []  # the first runs have a start alone
     runners = {name: lambda name=name: calls.append(name) for name in "ab"}
-    with monkeypatch.context() as patch:
-        patch.setattr(timing.time, "perf_counter", lambda: next(times))
-        found = timing.interleaved_medians(runners, 2, lambda: calls.append("done"))
+    found = timing.interleaved_medians(runners, 2, lambda: calls.append("done"), lambda: next(times))
     assert calls == ["a", "done", "b", "done"] * 3
     assert found == {"a": 1.5, "b": 5}
+
+
+@pytest.mark.parametrize("form", TECHNIQUES)
+def test_a_payload_is_the_file_but_for_some_hundred_bytes_an_operator(form):
+    for build in (lambda: zoo.mobilenet_v1(0.25, 32), lambda: zoo.mobilenet_v2(0.35, 32)):
+        _, contents = measure.files(Network("small", build), [form])
+        graph = ptq.load(contents[form])
+        assert 160 < (len(contents[form]) - payload(graph)) / len(graph.operators) < 400
+
+
+def test_a_payload_counts_equal_constants_once():
+    b, w = ptq.Builder("twice"), np.arange(4096, dtype=np.float32).reshape(64, 64)
+    graph = b.finish(b.fully_connected(b.fully_connected(b.input("x", (1, 64)), w), w.copy()))
+    assert payload(graph) == 4 * w.size
+    converter = ptq.Converter.from_graph(graph)
+    converter.post_training_quantize = True
+    assert payload(converter.convert_to_graph()) == w.size + 12 * 2 * 64  # each tensor has its scales
+
+
+def test_the_guide_compares_every_technique():
+    sizes = dict(zip(TECHNIQUES, (1000, 500, 250, 260, 270, 280), strict=True))
+    times = dict(zip(TECHNIQUES, (0.006, 0.006, 0.003, 0.004, 0.002, 0.012), strict=True))
+    p = Performance(NETWORKS["mobilenet_v1"], sizes, {"ptq": times, measure.REFERENCE: times})
+    right = dict(zip(TECHNIQUES, range(360, 366), strict=True))
+    a = Accuracy("fashion_cnn", 400, right, sizes)
+    size, latency, accuracies = guide.guide_sections([p], [a])
+    assert size.rows[0] == [
+        "MobileNet-v1", "1,000", "500 (0.500)", "250 (0.250)", "260 (0.260)", "270 (0.270)", "280 (0.280)"
+    ]  # fmt: skip
+    assert [row[0] for row in size.rows] == ["MobileNet-v1", "fashion_cnn"]
+    assert latency.rows[1] == [
+        "MobileNet-v1", "LiteRT BUILTIN_REF", "6.0", "6.0 (1.00 x)", "3.0 (2.00 x)", "4.0 (1.50 x)",
+        "2.0 (3.00 x)", "12.0 (0.50 x)",
+    ]  # fmt: skip
+    assert accuracies.rows == [["fashion_cnn", *(f"{n} ({n / 4:.2f}%)" for n in range(360, 366))]]
+    assert "![" not in size.markdown()
+    # the figures show what was announced, whatever else was measured
+    assert len(draw.draw_sizes([p]).axes[0].patches) == len(FORMS)
+    assert len(draw.draw_speedups([p]).axes[0].patches) == 1
+    assert [s.title for s in guide.guide_sections([], [a])] == ["Size by technique", "Accuracy by technique"]
+
+
+def test_the_command_measures_the_guide(small, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(measure, "litert_version", lambda: None)
+    command = ["figures", "-o", str(tmp_path), "--quick", "--guide", "--models", "mobilenet_v1"]
+    assert cli.main(command) == 0
+    page = (tmp_path / "figures.md").read_text()
+    assert "ptq figures --guide --quick --models mobilenet_v1" in page
+    for title in ("Size", "Latency"):
+        assert f"## {title} by technique" in page
+    assert "Latency by technique" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("title", ["Size", "Latency", "Accuracy"])
+def test_the_tables_of_the_guide_are_those_that_the_command_wrote(title):
+    assert lines_of(GUIDE, f"{title} by technique") == lines_of(PAGE, f"{title} by technique")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_guide_has_the_sizes_of_the_files(name):
+    """All but the integer forms of the two large networks, whose calibration takes long."""
+    large = name in ("inception_v3", "resnet_v2_101")
+    forms = TECHNIQUES[:4] if large else TECHNIQUES
+    _, contents = measure.files(NETWORKS[name], forms)
+    told = integers_of("Size by technique", TECHNIQUES)[NETWORKS[name].title]
+    assert {form: len(content) for form, content in contents.items()} == {form: told[form] for form in forms}
 
 
 def test_sizes_beside_the_published_ones():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ptq.errors import GraphError, QuantizationError
-from ptq.graph import Graph, Operator, Quantization, Tensor, type_of
+from ptq.graph import Graph, Operator, Quantization, Signature, Tensor, type_of
 
 
 def pair(**tensor):
@@ -31,6 +31,30 @@ def test_equality_compares_weights_bit_for_bit():
     assert constant(1) != constant(np.nextafter(np.float32(1), np.float32(2)))
     assert pair() != pair(is_variable=True)
     assert pair() != "a graph"
+
+
+@pytest.mark.parametrize(
+    "signature,message",
+    [
+        (Signature("", {}, {}), "signature 1: empty key found"),
+        (Signature("first", {}, {}), "signature 'first': found twice"),
+        (Signature("k", {}, {}, -1), "signature 'k': subgraph -1 found, expected 0 to 1"),
+        (Signature("k", {}, {}, 2), "signature 'k': subgraph 2 found, expected 0 to 1"),
+        (Signature("k", {"a": 2}, {}), "signature 'k', input 'a': tensor index 2 found, expected 0 to 1"),
+        (Signature("k", {}, {"b": -1}), "signature 'k', output 'b': tensor index -1 found"),
+        (Signature("k", {"a": 1}, {}), r"input 'a': tensor 1, 'y', found, which is no input of .* of \[0\]"),
+        (Signature("k", {}, {"b": 0}), r"output 'b': tensor 0, 'x', found, which is no .* of \[1\]"),
+        (Signature("k", {"a": 1}, {}, 1), "input 'a': tensor index 1 found, expected 0 to 0"),
+    ],
+)
+def test_a_signature_names_what_its_subgraph_takes_and_returns(signature, message):
+    graph = pair()
+    graph.subgraphs = [Graph([Tensor("z", ())], [], [0], [0])]
+    graph.signatures = [Signature("first", {"a": 0}, {"b": 1, "c": 1})]
+    graph.validate()
+    graph.signatures.append(signature)
+    with pytest.raises(GraphError, match=message):
+        graph.validate()
 
 
 def test_a_copy_shares_weights_and_nothing_else():

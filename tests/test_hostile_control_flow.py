@@ -21,7 +21,7 @@ from control_flow import (
 
 import ptq
 from ptq.errors import PtqError
-from ptq.graph import DTYPES
+from ptq.graph import DTYPES, Signature
 
 TYPES = [*DTYPES, "RESOURCE", "STRING", "INT4"]
 NUMBERS = [-1, 0, 1, 2, 3, 7, 2**31 - 1, -(2**31)]
@@ -102,4 +102,57 @@ def test_only_ptq_errors_come_out(monkeypatch):
             assert time.monotonic() - start < 20  # an ordinary run takes milliseconds
     assert ran > COUNT // 2
     for expected in ("a loop that ends", "runs itself", "is no variable", "one bool", "16777216 bytes"):
+        assert any(expected in message for message in messages), expected
+
+
+def signed(model, rng):
+    """The model with a signature for each subgraph, one of which is altered now and then."""
+    model.signatures = [
+        Signature(f"of {number}", names(graph.inputs), names(graph.outputs), number)
+        for number, graph in enumerate([model, *model.subgraphs])
+    ]
+    signature = rng.choice(model.signatures)
+    kind = rng.integers(20)
+    if kind == 0:
+        signature.subgraph = int(rng.choice(NUMBERS))
+    elif kind == 1:
+        signature.key = str(rng.choice(["", model.signatures[0].key]))
+    elif kind == 2:
+        chosen = signature.inputs if rng.integers(2) else signature.outputs
+        chosen["0"] = int(rng.choice(NUMBERS))
+    elif kind == 3:
+        signature.inputs.pop("0", None)
+    return model
+
+
+def names(indices):
+    return {str(position): index for position, index in enumerate(indices)}
+
+
+def run_signatures(graph):
+    interpreter = ptq.Interpreter(model_content=ptq.dumps(graph))
+    for key in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(key)
+        for _ in range(2):
+            given = {name: np.ones(d["shape"], d["dtype"]) for name, d in runner.get_input_details().items()}
+            assert runner(**given).keys() == runner.get_output_details().keys()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_only_ptq_errors_come_out_of_signatures(monkeypatch):
+    monkeypatch.setattr("ptq.executor.MOST_RUNS", 1000)
+    monkeypatch.setattr("ptq.executor.LARGEST_TENSOR", 2**24)
+    rng = np.random.default_rng(9)
+    ran, messages = 0, []
+    for model in models():
+        for _ in range(COUNT // 2):
+            start = time.monotonic()
+            try:
+                run_signatures(signed(altered(model, rng), rng))
+                ran += 1
+            except PtqError as error:
+                messages.append(str(error))
+            assert time.monotonic() - start < 20
+    assert ran > COUNT // 4
+    for expected in ("empty key", "found twice", "which is no", "subgraph -1", "has not been set"):
         assert any(expected in message for message in messages), expected

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import ptq
-from ptq.errors import GraphError, InputError, UnsupportedError
-from ptq.graph import Graph, Operator, Signature, Tensor
+from ptq.errors import GraphError, InputError, PtqError, UnsupportedError
+from ptq.graph import Graph, Operator, Quantization, Signature, Tensor
 
 
 def network(batch=-1):
@@ -43,6 +43,24 @@ def test_details_have_the_fields_and_values_of_litert():
             assert np.array_equal(a[key], b[key])
 
 
+@pytest.mark.peers
+def test_the_size_of_blocks_is_told():
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    b = ptq.Builder()
+    graph = b.finish(b.fully_connected(b.input("x", (1, 64)), np.ones((8, 64), np.float32)))
+    index = graph.operators[0].inputs[1]
+    weights, empty = graph.tensors[index], np.zeros(0)
+    weights.data, weights.type = weights.data.astype(np.int8), "INT8"
+    scales = graph.add_tensor(Tensor("scales", (8, 2), "FLOAT16", np.ones((8, 2), np.float16)))
+    details = "BlockwiseQuantization", {"scales": scales, "zero_points": -1, "block_size": 32}
+    weights.quantization = Quantization(empty.astype(np.float32), empty.astype(np.int64), 0)
+    weights.quantization.extra["details"] = details
+    content = ptq.dumps(graph)
+    for interpreter in (ptq.Interpreter(model_content=content), litert.Interpreter(model_content=content)):
+        sizes = [d["quantization_parameters"]["block_size"] for d in interpreter.get_tensor_details()]
+        assert sizes == [32 if i == index else 0 for i in range(len(graph.tensors))]
+
+
 def test_every_intermediate_tensor_stays_readable_and_is_a_copy():
     interpreter = ptq.Interpreter(graph=network())
     interpreter.run([np.array([[1, -2, 3]], np.float32)])
@@ -57,6 +75,37 @@ def test_run_resizes_the_batch_and_back():
     interpreter = ptq.Interpreter(graph=network())
     assert interpreter.run([np.zeros((5, 3), np.float32)])[0].shape == (5, 3)
     assert interpreter.run([np.zeros((1, 3), np.float32)])[0].shape == (1, 3)
+
+
+OTHERS = [(3,), (2, 2, 3), (1, 1)]
+"""Shapes that a product with three numbers takes, though the model says (-1, 3)."""
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("shape", [(4, 3), (0, 3), *OTHERS, (1, 2), (-1, 3), (2**31 - 1, 3)])
+def test_an_input_takes_the_shapes_that_it_takes_in_litert(shape, strict):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    b = ptq.Builder()
+    x = b.input("x", (-1, 3))
+    content = ptq.dumps(b.finish(b.mul(x, np.array([[1, 2, 3]], np.float32))))
+
+    def outcome(interpreter):
+        try:
+            interpreter.resize_tensor_input(0, shape, strict=strict)
+            interpreter.allocate_tensors()
+        except (RuntimeError, PtqError):
+            return "refused"
+        (given,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+        interpreter.set_tensor(0, np.ones(shape, np.float32))
+        interpreter.invoke()
+        value = interpreter.get_tensor(result["index"])
+        described = [d[key].tolist() for d in (given, result) for key in ("shape", "shape_signature")]
+        return described, value.tolist()
+
+    found = outcome(ptq.Interpreter(model_content=content))
+    assert found == outcome(litert.Interpreter(model_content=content))
+    assert (found != "refused") == (shape in ([(4, 3), (0, 3)] if strict else [(4, 3), (0, 3), *OTHERS]))
 
 
 def test_resizing_is_visible_before_invoke():

@@ -60,7 +60,7 @@ LAYERS = """
     saved_model.crc32c saved_model.element_types saved_model.snappy saved_model.table
     saved_model.messages saved_model.values saved_model.functions saved_model.inline
     saved_model.slices saved_model.bundle saved_model.variables saved_model.flatten saved_model.reader
-    terminal executor interpreter histogram observers calibration quality
+    terminal executor tensor_access signature_runner interpreter histogram observers calibration quality
     passes passes.report passes.fold passes.recipes passes.hybrid_defects passes.rewire passes.explain
     passes.first_release
     passes.dynamic_range passes.float16
@@ -77,12 +77,13 @@ LAYERS = """
     plot.running plot.sequences plot.filemap plot.sums plot.windows
     plot.answers plot.rounding
     plot.meeting plot.choices
-    plot.layers plot.bars plot zoo.accuracy arrays inspect
+    plot.layers plot.bars plot.catches plot zoo.accuracy arrays inspect
     comparison.match comparison.trace comparison.twin comparison.difference comparison.alone comparison.bounds
     comparison.fit comparison.isolate comparison.rules comparison.classify comparison.report
     comparison.glossary comparison.svg comparison.charts comparison.style comparison.report_html comparison
     compare demo
-    figures.published figures.timing figures.measure figures.draw figures.text figures
+    figures.payload figures.published figures.timing figures.measure figures.draw figures.text
+    figures.guide figures
     oracle.same oracle.apart oracle.problem oracle.traces oracle.model
     oracle.mistakes.core oracle.mistakes.zero_points oracle.mistakes.accumulators oracle.mistakes.scales
     oracle.mistakes.running oracle.mistakes.windows oracle.mistakes.sums
@@ -109,11 +110,14 @@ LAYERS = """
     oracle.case oracle.unfit oracle.confirm oracle.generate oracle.files oracle.invalid
     oracle.models
     oracle.diagnose oracle.explain oracle.report oracle.check oracle.results oracle
-    lessons.exercise lessons.announcement lessons.numbers_and_scales lessons.rounding_and_fixed_point
+    lessons.note lessons.exercise
+    lessons.announcement lessons.numbers_and_scales lessons.rounding_and_fixed_point
     lessons.exact_integer_matmul lessons.one_dense_layer
     lessons.convolution_and_per_channel
     lessons.operators_without_weights lessons.calibration lessons.why_is_this_still_float
-    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons
+    lessons.dynamic_range lessons.the_lstm lessons.a_file_byte_by_byte lessons.the_figures
+    lessons.an_oracle_for_your_kernel lessons
+    lessons.handout lessons.__main__
     cli.common cli.demo cli.convert cli.run cli.inspect cli.compare cli.explain cli.vectors cli.check
     cli.figures cli
 """

@@ -52,6 +52,16 @@ def test_the_text_is_what_a_person_would_write():
     assert "rule: float64 product" in text
 
 
+def test_softmax_has_the_beta_that_every_model_writes():
+    # e^-2 + e^-1 + e^0 = 1.5032..., of which e^-2 is 9 %: 23.05 of 256
+    floats = trace("SOFTMAX", [np.float32([[1, 2, 3]])], element=(0, 0))
+    assert floats.value == pytest.approx(0.0900306, abs=1e-6)
+    q = np.array([[10, 20, 30]], np.int8)
+    assert trace("SOFTMAX", [q], [(0.1, 0)], "INT8", (1 / 256, -128), element=(0, 0)).value == 23 - 128
+    flat = trace("SOFTMAX", [np.float32([[1, 2, 3]])], options={"beta": 0.0}, element=(0, 0))
+    assert flat.value == np.float32(1) / np.float32(3)
+
+
 def test_long_sums_are_cut_unless_all_terms_are_wanted():
     x = np.ones((1, 100), np.int8)
     result = trace("FULLY_CONNECTED", [x, x], [(1.0, 0), (1.0, 0)], "INT8", (1.0, 0), element=(0, 0))

@@ -8,9 +8,11 @@ import pytest
 from integer_graphs import CASES, calibrated, conv, dense, image, normal, samples_for
 
 import ptq
+from ptq import zoo
 from ptq.build import Builder
 from ptq.calibration import Calibration
 from ptq.errors import InputError, PtqError, QuantizationError
+from ptq.kernels.integer import INTEGER
 from ptq.observers import MinMax
 from ptq.passes.full_integer import quantize_full_integer
 from ptq.passes.integer_constants import quantize_bias
@@ -202,7 +204,31 @@ def reasons(report):
 def test_an_operator_without_an_integer_kernel_stands_between_dequantize_and_quantize():
     graph, report = quantized(CASES["float_in_the_middle"]())
     assert types(graph)[1:6] == ["CONV_2D", "DEQUANTIZE", "FLOOR", "QUANTIZE", "CONV_2D"]
-    assert reasons(report)["FLOOR"] == ("float", "no int8 kernel for this operator")
+    assert reasons(report)["FLOOR"] == ("float", "ptq has no int8 kernel for this operator")
+
+
+@pytest.mark.parametrize("kind", ["EXP", "ABS", "ELU"])
+def test_an_operator_with_an_integer_kernel_may_lack_a_rule_of_the_converter(kind):
+    b = Builder()
+    _, report = quantized(b.finish(b.op(kind, [b.relu(b.input("x", (1, 4)))])))
+    assert kind in INTEGER
+    expected = "the converter has no rule for int8 activations of this operator"
+    assert reasons(report)[kind] == ("float", expected)
+
+
+def test_an_lstm_has_no_int16_activations():
+    converter = ptq.Converter.from_graph(zoo.country_lstm(batch=2))
+    converter.activations = np.int16
+    converter.representative_dataset = [[zoo.names.calibration_names().ids[:2]]]
+    converter.convert()
+    found = reasons(converter.report)["UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    assert found == ("float", "ptq has no int16 kernel for this operator")
+
+
+def test_a_quantize_between_integers_changes_their_scale():
+    _, report = quantized(CASES["dense_layers"](), Scheme("INT8", True, "UINT8", "UINT8"))
+    found = [(d.arithmetic, d.reason) for d in report if d.type == "QUANTIZE"]
+    assert found == [("integer", "integers to another scale")] * 2
 
 
 def test_two_float_operators_in_a_row_stay_in_floats():

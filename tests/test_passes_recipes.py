@@ -160,7 +160,7 @@ def test_subgraphs_are_quantized_and_the_version_holds_for_the_whole_file(recipe
         ("lstm_sequence", "2018", 0, "hybrid", "8192 int8 weights, 8 scales"),
         ("embedding", "current", 0, "hybrid", "2048 int8 weights, 64 scales"),
         ("gather", "current", 0, "any", "2048 int8 weights, one scale, looked up as integers"),
-        ("gather", "current", 1, "any", "integers back to float; of a table, only what was looked up"),
+        ("gather", "current", 1, "any", "integers back to float: only what was looked up in the table"),
         ("two_gathers_of_one_table", "current", 1, "any", "no hybrid kernel: weights stored as int8, read "
          "through DEQUANTIZE"),
         ("lstm_sequence_small", "current", 0, "float", "64 weights, fewer than 1024"),
@@ -184,6 +184,14 @@ def test_subgraphs_are_quantized_and_the_version_holds_for_the_whole_file(recipe
 def test_the_reason(case, recipe, position, arithmetic, reason):
     _, report = convert(case, recipe)
     assert (report[position].arithmetic, report[position].reason) == (arithmetic, reason)
+
+
+@pytest.mark.parametrize("kind", ["MEAN", "SUM"])
+def test_axes_are_no_weights(kind):
+    b = Builder()
+    x = b.op(kind, [b.input("x", (1, 4)), np.array([1], np.int32)], {"keep_dims": True})
+    report = explain(b.finish(x), CURRENT)
+    assert (report[0].arithmetic, report[0].reason) == ("float", "has no weights")
 
 
 def test_the_table_grows_with_the_longest_name():

@@ -70,7 +70,32 @@ def test_the_bit_ruler_rounds_as_the_library_does():
 def test_target_and_yours_shows_what_is_missing():
     picture = plot.target_and_yours([(1,), (2,), (3,)], [1, 2, 3], [1, None, 5])
     assert str(picture) == "1 of 3 results are the target"
-    assert [bar.get_height() for bar in picture.axes[1].patches] == [0, 0, 2]
+    above, below = picture.axes
+    assert [bar.get_height() for bar in below.patches] == [0, 0, 2]
+    drawn = {line.get_label(): line.get_xdata() for line in above.lines}
+    assert drawn["yours: the target"].tolist() == [0]
+    assert drawn["yours: another number"].tolist() == [2]
+    assert below.lines[0].get_xdata().tolist() == [1]
+
+
+def test_the_results_of_a_case_stand_between_lines_under_its_number():
+    picture = plot.target_and_yours([(1,), (2,)], [(1, 2, 3), (4,)], [(1, 2, 3), (4,)])
+    above, below = picture.axes
+    assert below.get_xticks().tolist() == [1, 3]
+    assert [tick.get_text() for tick in below.get_xticklabels()] == ["1", "2"]
+    assert [line.get_xdata() for line in above.lines if line.get_linestyle() == ":"] == [[2.5, 2.5]]
+
+
+def test_large_results_are_written_out_and_long_units_in_lines():
+    found = [1_000_000_123, 1_000_000_125]
+    picture = plot.target_and_yours([(1,), (2,)], found, found, "multiplications")
+    above, below = picture.axes
+    picture.png()  # which places the ticks
+    assert above.yaxis.get_offset_text().get_text() == ""
+    assert "1,000,000,124" in [label.get_text() for label in above.get_yticklabels()]
+    lines = below.get_ylabel().splitlines()
+    assert "multiplications" in lines[-1] and max(map(len, lines)) <= 18
+    assert below.get_ylim() == (-1, 1)  # no difference is not 0.05 of one
 
 
 def test_layer_errors_mark_the_first_that_differs():
@@ -83,7 +108,9 @@ def test_layer_errors_mark_the_first_that_differs():
 
 def test_grouped_bars_have_the_published_number_as_a_line():
     bars = [plot.Measured("net", "float", 16.9, 16.9), plot.Measured("net", "int8", 4.3)]
-    area = plot.grouped_bars(bars, "MB").axes[0]
+    picture = plot.grouped_bars(bars, "MB")
+    area = picture.axes[0]
+    assert str(picture) == "MB: net, float 16.9; net, int8 4.3"
     assert [patch.get_height() for patch in area.patches] == [16.9, 4.3]
     assert area.lines[0].get_ydata().tolist() == [16.9, 16.9]
 
@@ -127,3 +154,16 @@ def test_the_hex_dump_shows_the_bytes():
     shown = [t for t in texts(picture) if len(t) == 2]
     assert shown == [f"{byte:02x}" for byte in content[:32]]
     assert any("file identifier TFL3" in t for t in texts(picture))
+
+
+def test_no_label_of_the_hex_dump_is_cut():
+    content = tiny()
+    found = regions(content)
+    picture = plot.hex_dump(content, found)
+    shown = [t for t in texts(picture) if len(t) > 6]
+    words = " ".join(" ".join(shown).split())
+    assert all(region.label in words for region in found if region.kind != "gap")
+    assert max(len(line) for text in shown for line in text.splitlines()) <= 95
+    assert any("\n" in text for text in shown)
+    tallest = max(patch.get_height() for patch in picture.axes[0].patches)
+    assert tallest > 1  # a row with several lines of labels is higher

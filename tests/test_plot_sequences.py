@@ -6,10 +6,11 @@ from ptq import plot
 
 
 def test_shares_are_written_into_their_cells():
-    picture = plot.letter_by_letter([[0.5, 0.5], [0.05, 0.95]], ["a", "b"], ["one", "two"])
+    picture = plot.letter_by_letter([[0.5, 0.5], [0.05, 0.95]], ["a", "b"], ["one", "two"], "sure?")
     texts = {tuple(text.get_position()): text.get_text() for text in picture.axes[0].texts}
     assert texts == {(0, 0): "50", (0, 1): "50", (1, 1): "95"}
     assert repr(picture) == "after 2 letters: two, 95%"
+    assert picture.axes[0].get_title() == "sure?"
 
 
 def test_every_step_waits_for_the_one_before():

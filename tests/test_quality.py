@@ -64,6 +64,14 @@ def test_integer_inputs_are_quantized_on_the_way_in():
     assert {x.name: x.noise for x in bare.layers} == {"positive": plain["positive"]}
 
 
+def test_an_unsigned_output_is_no_layer_of_its_own():
+    floats, unsigned = converter(), converter()
+    unsigned.inference_output_type = np.uint8
+    (result,) = ptq.load(unsigned.convert()).outputs
+    assert ptq.load(unsigned.convert()).tensors[result].name == "positive"
+    assert str(unsigned.quality()) == str(floats.quality())
+
+
 def test_no_samples_are_an_error():
     with pytest.raises(InputError, match="no samples"):
         measure(doubled(), converter().convert_to_graph(), [])

@@ -287,6 +287,9 @@ def ints(*values):
     return np.array(values, np.int32)
 
 
+KEY = {"signature_key": "k"}
+
+
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
@@ -317,12 +320,19 @@ def ints(*values):
             GraphError, "'k'.*subgraph 1",
         ),
         (
-            raw({"version": 3, "subgraphs": [{}], "signature_defs": [{"inputs": [{"name": "n"}]}]}),
-            GraphError, "'n'.*index 0",
+            raw({"version": 3, "subgraphs": [{}], "signature_defs": [{**KEY, "inputs": [{"name": "n"}]}]}),
+            GraphError, "'n': tensor index 0 found",
         ),
         (
-            model_of({}, signature_defs=[{"inputs": [{"name": "n"}, {"name": "n"}]}]),
-            FormatError, "equal names",
+            model_of({}, signature_defs=[{**KEY, "inputs": [{"name": "n"}, {"name": "n"}]}]),
+            FormatError, "'k'.*equal names",
+        ),
+        (model_of({}, signature_defs=[{**KEY, "outputs": [{}]}]), FormatError, "'k': outputs without a name"),
+        (model_of({}, signature_defs=[{}]), FormatError, "signature without a key"),
+        (model_of({}, signature_defs=[KEY, KEY]), GraphError, "'k': found twice"),
+        (
+            model_of({}, signature_defs=[{**KEY, "outputs": [{"name": "n"}]}]),
+            GraphError, "'k', output 'n': tensor 0, 'bad', found, which is no output of subgraph 0",
         ),
         (raw({"version": 3, "subgraphs": [{}], "metadata": [{"buffer": 3}]}), FormatError, "buffer 3"),
         (

@@ -4,9 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from guide_tables import integers_of
 from litert import assert_same_bits, run_litert
 
 from ptq.converter import Converter
+from ptq.figures.measure import TECHNIQUES
 from ptq.interpreter import Interpreter
 from ptq.passes.equalize import equalize, typical_steps
 from ptq.passes.fold import simplify
@@ -17,18 +19,18 @@ from ptq.zoo.layers import DepthwiseConv2D
 # correct answers among the 2,000 shipped test examples, as `python -m ptq.zoo.accuracy` printed them
 CORRECT = {
     "fashion_cnn": {
-        "float": 1866, "hybrid, 2018": 1868, "hybrid, current": 1866, "int8 per tensor": 1867,
-        "int8 per channel": 1866, "int16 x int8": 1866, "+ equalized": 1866, "+ bias corrected": 1867,
-        "+ both": 1865,
+        "float": 1866, "float16": 1866, "hybrid, 2018": 1868, "hybrid, current": 1866,
+        "int8 per tensor": 1867, "int8 per channel": 1866, "int16 x int8": 1866,
+        "+ equalized": 1866, "+ bias corrected": 1867, "+ both": 1865,
     },
     "fashion_ds_cnn": {
-        "float": 1847, "hybrid, 2018": 1844, "hybrid, current": 1846, "int8 per tensor": 1753,
-        "int8 per channel": 1848, "int16 x int8": 1848, "+ equalized": 1842, "+ bias corrected": 1804,
-        "+ both": 1843,
+        "float": 1847, "float16": 1847, "hybrid, 2018": 1844, "hybrid, current": 1846,
+        "int8 per tensor": 1753, "int8 per channel": 1848, "int16 x int8": 1848,
+        "+ equalized": 1842, "+ bias corrected": 1804, "+ both": 1843,
     },
     "country_lstm": {
-        "float": 1651, "hybrid, 2018": 1651, "hybrid, current": 1651, "int8 per tensor": 1653,
-        "int8 per channel": 1651, "int16 x int8": 1650, "+ bias corrected": 1652,
+        "float": 1651, "float16": 1651, "hybrid, 2018": 1651, "hybrid, current": 1651,
+        "int8 per tensor": 1653, "int8 per channel": 1651, "int16 x int8": 1650, "+ bias corrected": 1652,
     },
 }  # fmt: skip
 
@@ -45,7 +47,14 @@ def test_each_arithmetic_is_as_accurate_as_said(model):
         # another machine's float32 sums may move a scale by its last bit, and an image across a border
         assert abs(right - CORRECT[model][label]) <= 5, label
     sizes = {result.label: result.size for result in results}
+    guide = integers_of("Size by technique", TECHNIQUES)[model]
+    assert guide == {label: sizes[label] for label in TECHNIQUES}
     assert sizes["+ bias corrected"] == sizes["int8 per tensor"] < sizes["int8 per channel"] < sizes["float"]
+
+
+def test_the_guide_has_these_accuracies():
+    guide = integers_of("Accuracy by technique", TECHNIQUES)
+    assert guide == {model: {t: right[t] for t in TECHNIQUES} for model, right in CORRECT.items()}
 
 
 def dead_channels():
@@ -102,7 +111,7 @@ def test_the_command_prints_the_table_and_draws_the_ranges(tmp_path, capsys):
     assert (tmp_path / "ranges.png").read_bytes().startswith(b"\x89PNG")
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "country_lstm, 2,000 test examples"
-    (row,) = (line.split() for line in printed if line.startswith("float"))
+    (row,) = (line.split() for line in printed if line.startswith("float "))
     assert row == ["float", "216,256", "1,651", "82.55%", "+0", "-0", "100.00%"]
 
 
@@ -119,7 +128,8 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("model", CORRECT)
 def test_litert_computes_every_integer_variant_to_the_last_bit(model):
     subject = accuracy.SUBJECTS[model]()
-    size, inexact = 1, ["float", "hybrid, 2018", "hybrid, current"]  # sums of floats have no one order
+    # sums of floats have no one order
+    size, inexact = 1, ["float", "float16", "hybrid, 2018", "hybrid, current"]
     if model == "country_lstm":
         size, inexact = accuracy.BATCH, [*inexact, "int16 x int8"]  # an LSTM stays float beside int16
     for label, graph in accuracy.variants(subject).items():

@@ -9,10 +9,11 @@ from textwrap import fill
 from typing import Any
 
 from ptq.arrays import random_inputs, read_array
-from ptq.errors import PtqError
+from ptq.errors import InputError, PtqError
 from ptq.format import load, load_directory
 from ptq.format.files import read_file
-from ptq.graph import Array, Graph
+from ptq.graph import Array, Graph, Signature
+from ptq.signature_runner import input_names
 
 
 def add_command(
@@ -40,8 +41,9 @@ def add_inputs(sub: argparse.ArgumentParser) -> None:
     """The options --input and --random, of which one is needed; `given_inputs` reads them."""
     source = sub.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--input", metavar="FILE.npy", action="append", help="an input; once for each, in the model's order"
-    )
+        "--input", metavar="[NAME=]FILE.npy", action="append",
+        help="an input; once for each, in the model's order, or with the names of the signature's inputs",
+    )  # fmt: skip
     source.add_argument(
         "--random", metavar="SEED", type=int,
         help="inputs from NumPy's generator: floats normally distributed, quantized integers uniform, "
@@ -60,11 +62,29 @@ def load_model(path: str) -> tuple[Graph, bytes | None]:
         raise type(error)(f"'{path}': {error}") from error
 
 
-def given_inputs(arguments: argparse.Namespace, graph: Graph) -> list[Array]:
-    """The arrays that --input or --random stands for."""
+def given_inputs(
+    arguments: argparse.Namespace, graph: Graph, signature: Signature | None = None
+) -> list[Array]:
+    """The arrays that --input or --random stands for, in the order of the graph's inputs.
+
+    signature: whose names count; without it, those of the only signature that has them, or of the tensors.
+    """
     if arguments.random is not None:
         return random_inputs(graph, arguments.random)
-    return [read_array(path) for path in arguments.input]
+    texts: list[str] = arguments.input
+    named = [("=" in text and not Path(text).exists()) for text in texts]
+    if not any(named):
+        return [read_array(path) for path in texts]
+    if not all(named):
+        found = texts[named.index(False)]
+        raise InputError(f"--input '{found}' found beside NAME=FILE.npy; expected names for all or for none")
+    paths = {name: path for name, _, path in (text.partition("=") for text in texts)}
+    known = input_names(graph, paths) if signature is None else signature.inputs
+    if len(paths) != len(texts) or paths.keys() != known.keys() or set(known.values()) != set(graph.inputs):
+        names = [text.partition("=")[0] for text in texts]
+        raise InputError(f"--input: names {names} found, expected {sorted(known)}")
+    arrays = {known[name]: read_array(path) for name, path in paths.items()}
+    return [arrays[index] for index in graph.inputs]
 
 
 def columns(arguments: argparse.Namespace) -> int | None:

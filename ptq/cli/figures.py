@@ -15,7 +15,8 @@ def add(commands: Any) -> None:
     notes = (
         "Size and latency are those of networks of the published structure, with random weights; accuracy "
         "is that of trained networks that ptq ships. The files are timed in ptq, and in LiteRT if "
-        "ai-edge-litert is installed. It needs matplotlib, and all of it some minutes and 2 GB of memory."
+        "ai-edge-litert is installed. It needs matplotlib, and all of it some minutes and 2 GB of "
+        "memory; with --guide a quarter of an hour and 3 GB."
     )
     examples = ["-o figures", "-o figures --quick --models mobilenet_v1 lstm_512 fashion_cnn"]
     sub = add_command(commands, "figures", _figures, about, examples, notes)
@@ -26,7 +27,11 @@ def add(commands: Any) -> None:
         help=f"of {', '.join(MODELS)} (all)",
     )  # fmt: skip
     sub.add_argument("--quick", action="store_true", help="fewer runs and fewer test examples")
+    sub.add_argument(
+        "--guide", action="store_true",
+        help="also the tables of the model optimization guide: every technique, and the reference kernels",
+    )  # fmt: skip
 
 
 def _figures(arguments: argparse.Namespace) -> None:
-    print(make_figures(arguments.output, arguments.models, arguments.quick))
+    print(make_figures(arguments.output, arguments.models, arguments.quick, arguments.guide))

@@ -9,6 +9,13 @@ from ptq.figures.measure import FORMS, RUNTIMES, Accuracy, Performance
 from ptq.figures.published import PHONE
 from ptq.plot import Measured, Panel, Picture
 
+LABELS = {
+    "float": "float",
+    "hybrid, 2018": 'int8 weights, recipe "2018"',
+    "hybrid, current": 'int8 weights, recipe "current"',
+}
+"""FORMS in the legends."""
+
 SCHEMES = {
     "hybrid, 2018": 'recipe "2018": one scale for all weights of a layer',
     "hybrid, current": 'recipe "current": in convolutions, one scale for each output channel',
@@ -22,9 +29,10 @@ def draw_sizes(measured: Sequence[Performance]) -> Picture:
     for p in measured:
         known = p.network.published
         published = dict(zip(FORMS, known.megabytes, strict=False)) if known else {}
-        for form, size in p.sizes.items():
+        for form in FORMS:
+            size = p.sizes[form]
             share = "" if form == FORMS[0] else f"({size / p.sizes[FORMS[0]]:.2f})"
-            bars.append(Measured(p.network.title, form, size / 1e6, published.get(form), note=share))
+            bars.append(Measured(p.network.title, LABELS[form], size / 1e6, published.get(form), note=share))
     title = "The same networks as files: a quarter of the size with int8 weights"
     return plot.bar_panels([Panel(bars, "file size in MB (and relative to float)")], title)
 
@@ -36,7 +44,7 @@ def draw_speedups(measured: Sequence[Performance]) -> Picture:
     for form, scheme in SCHEMES.items():
         bars = [
             Measured(p.network.title, runtime, p.speedup(runtime, form))
-            for p in measured for runtime in p.seconds
+            for p in measured for runtime in RUNTIMES if runtime in p.seconds
         ]  # fmt: skip
         level = (1.0, "as fast as float")
         panels.append(Panel(bars, "float time / its time", scheme, published=published, level=level))
@@ -50,13 +58,13 @@ def draw_speedups(measured: Sequence[Performance]) -> Picture:
 def draw_accuracies(found: Sequence[Accuracy], published: Sequence[Performance]) -> Picture:
     """Right answers in per cent: ours with one standard error, and what was published of other networks."""
     ours = [
-        Measured(a.name, form, 100 * a.share(form), error=100 * a.standard_error(form))
-        for a in found for form in a.right
+        Measured(a.name, LABELS[form], 100 * a.share(form), error=100 * a.standard_error(form))
+        for a in found for form in FORMS
     ]  # fmt: skip
     label, title = "right answers in %", f"measured here, {found[0].examples:,} test examples each"
     panels = [Panel(ours, label, title, top=100)]
     theirs = [
-        Measured(p.network.title, form, 100 * share)
+        Measured(p.network.title, LABELS[form], 100 * share)
         for p in published if p.network.published
         for form, share in zip(FORMS, p.network.published.top1, strict=False)
     ]  # fmt: skip

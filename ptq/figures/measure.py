@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from ptq.figures.published import (
     Published,
 )
 from ptq.figures.timing import (
+    PROCESSOR_TIME,
     RESOLVERS,
     Runner,
     interleaved_medians,
@@ -34,8 +35,14 @@ from ptq.zoo.standardize import random_images
 FORMS = ("float", "hybrid, 2018", "hybrid, current")
 """Names of `ptq.zoo.accuracy.ARITHMETICS`: not quantized, and with the weights of the two recipes."""
 
+TECHNIQUES = ("float", "float16", "hybrid, 2018", "hybrid, current", "int8 per channel", "int16 x int8")
+"""Everything that the guide compares, by the same names: all but int8 with one scale for each tensor."""
+
 RUNTIMES = ("LiteRT optimized", "LiteRT XNNPACK", "ptq")
-"""What is timed. The reference kernels are not: nobody chooses them for speed."""
+"""What is timed for the figures. The reference kernels are not: nobody chooses them for speed."""
+
+REFERENCE, REFERENCE_ROUNDS = "LiteRT BUILTIN_REF", 3
+"""What the guide times, too, and how often at most: one run of the largest network takes half a minute."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,12 @@ class Performance:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A trained classifier: how many answers were right, by form, of so many examples."""
+    """A trained classifier: how many answers were right, by form, of so many examples; sizes: bytes."""
 
     name: str
     examples: int
     right: dict[str, int]
+    sizes: dict[str, int]
 
     def share(self, form: str) -> float:
         """Of the examples, how many were right: p."""
@@ -96,26 +104,34 @@ class Accuracy:
         return float((p * (1 - p) / self.examples) ** 0.5)
 
 
-def performance(name: str, rounds: int) -> Performance:
-    """Build one of NETWORKS, convert it to every form, and time the files; with a progress bar."""
-    runtimes = [runtime for runtime in RUNTIMES if runtime == "ptq" or litert_version()]
-    with Progress(f"{name:>15}", len(FORMS) * (1 + len(runtimes) * (rounds + 1))) as progress:
-        x, contents = _files(NETWORKS[name], progress)
-        seconds = {r: _times(r, contents, x, rounds, progress) for r in runtimes}
+def performance(name: str, rounds: int, guide: bool = False) -> Performance:
+    """Build one of NETWORKS, convert it to every form, and time the files; with a progress bar.
+
+    guide: in all TECHNIQUES, and in the reference kernels, too.
+    """
+    forms, wanted = (TECHNIQUES, (*RUNTIMES, REFERENCE)) if guide else (FORMS, RUNTIMES)
+    runtimes = {
+        runtime: min(rounds, REFERENCE_ROUNDS) if runtime == REFERENCE else rounds
+        for runtime in wanted if runtime == "ptq" or litert_version()
+    }  # fmt: skip
+    runs = sum(count + 1 for count in runtimes.values())
+    with Progress(f"{name:>15}", len(forms) * (1 + runs)) as progress:
+        x, contents = files(NETWORKS[name], forms, progress.advance)
+        seconds = {r: _times(r, contents, x, count, progress) for r, count in runtimes.items()}
     sizes = {form: len(content) for form, content in contents.items()}
     return Performance(NETWORKS[name], sizes, seconds)
 
 
-def classify(name: str, examples: int) -> Accuracy:
-    """Run one of CLASSIFIERS in every form on its first test examples; with a progress bar."""
+def classify(name: str, examples: int, guide: bool = False) -> Accuracy:
+    """Run one of CLASSIFIERS on its first test examples, in every form or in all TECHNIQUES."""
     subject = accuracy.SUBJECTS[name]()
     inputs, labels = subject.inputs[:examples], subject.labels[:examples]
     results = [
         accuracy.measure(form, accuracy.convert(subject, subject.graph, **accuracy.ARITHMETICS[form]), inputs)
-        for form in FORMS
+        for form in (TECHNIQUES if guide else FORMS)
     ]
     right = {result.label: int(np.sum(result.classes == labels)) for result in results}
-    return Accuracy(name, len(labels), right)
+    return Accuracy(name, len(labels), right, {result.label: result.size for result in results})
 
 
 def input_of(graph: Graph) -> Array:
@@ -126,17 +142,25 @@ def input_of(graph: Graph) -> Array:
     return rng.standard_normal(shape, np.float32)
 
 
-def _files(network: Network, progress: Progress) -> tuple[Array, dict[str, bytes]]:
-    """An input, and the network as a file in every form."""
+def files(
+    network: Network, forms: Sequence[str], done: Callable[[], None] = lambda: None
+) -> tuple[Array, dict[str, bytes]]:
+    """An input, and the network as a file in every form; done: called after each of them.
+
+    What is to be calibrated is calibrated on that one input: neither size nor time depends on the ranges.
+    """
     graph = network.build()
-    contents = {}
-    for form in FORMS:
+    x, contents = input_of(graph), {}
+    for form in forms:
         converter = Converter.from_graph(graph)
-        for option, value in accuracy.ARITHMETICS[form].items():
+        options = dict(accuracy.ARITHMETICS[form])
+        if options.pop("calibrated", False):
+            converter.representative_dataset = [[x]]
+        for option, value in options.items():
             setattr(converter, option, value)
         contents[form] = converter.convert()
-        progress.advance()
-    return input_of(graph), contents
+        done()
+    return x, contents
 
 
 def _times(
@@ -144,7 +168,7 @@ def _times(
 ) -> dict[str, float]:
     """The median seconds of every form; one runtime at a time, as all forms of a network are in memory."""
     runners = {form: _runner(runtime, content, x) for form, content in contents.items()}
-    return interleaved_medians(runners, rounds, progress.advance)
+    return interleaved_medians(runners, rounds, progress.advance, PROCESSOR_TIME)
 
 
 def _runner(runtime: str, content: bytes, x: Array) -> Runner:

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from ptq.figures.measure import FORMS, Accuracy, Performance
+from ptq.figures.measure import FORMS, RUNTIMES, Accuracy, Performance
 from ptq.figures.published import PHONE, SOURCES
 from ptq.figures.timing import litert_version
 from ptq.terminal import table
@@ -29,7 +29,10 @@ NOT_REPRODUCED = """\
 
 @dataclass(frozen=True)
 class Section:
-    """A table with its title, its picture's file name, and a remark. names: how many columns hold words."""
+    """A table with its title, its picture's file name ("" for none), and a remark.
+
+    names: how many columns hold words.
+    """
 
     title: str
     picture: str
@@ -47,7 +50,8 @@ class Section:
         rule = ["---:" if column >= self.names else "---" for column in range(len(self.header))]
         lines = [self.header, rule, *self.rows]
         rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return f"## {self.title}\n\n![{self.title}]({self.picture})\n\n{rows}\n\n{self.remark}"
+        picture = f"![{self.title}]({self.picture})\n\n" if self.picture else ""
+        return f"## {self.title}\n\n{picture}{rows}\n\n{self.remark}"
 
 
 def size_section(measured: Sequence[Performance]) -> Section:
@@ -70,7 +74,8 @@ def latency_section(measured: Sequence[Performance]) -> Section:
     """The time of an inference of every file in every runtime, and what was published of a phone."""
     rows = []
     for p in measured:
-        for runtime, seconds in p.seconds.items():
+        for runtime in (runtime for runtime in RUNTIMES if runtime in p.seconds):
+            seconds = p.seconds[runtime]
             cells = [f"{1000 * seconds[FLOAT]:.1f}"]
             for form in (FIRST, CURRENT):
                 cells += [f"{1000 * seconds[form]:.1f}", f"{p.speedup(runtime, form):.2f} x"]
@@ -78,7 +83,8 @@ def latency_section(measured: Sequence[Performance]) -> Section:
         rows.append([p.network.title, f"published ({PHONE})", *_published_times(p), "", ""])
     header = ("ms", "in", "float", '"2018"', "faster", '"current"', "faster")
     remark = (
-        "One inference on one thread, batch 1, median of interleaved runs; faster: float time / its time. "
+        "One inference on one thread, batch 1, median of interleaved runs, in the processor's time, which "
+        "counts no other program's; faster: float time / its time. "
         "XNNPACK has no hybrid depthwise convolution: the older kernels run those of "
         '"current" one by one, between its own parts, while "2018" only stores them as int8. ptq multiplies '
         "the integers as floats, exactly, and is as fast as float, no faster."

@@ -6,6 +6,7 @@ LiteRT is no dependency of ptq: it is imported when it is asked for.
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -24,6 +25,10 @@ RESOLVERS = {
     "LiteRT XNNPACK": "AUTO",
 }
 """LiteRT's kernels by their names here: the readable ones, the fast ones of old, and what runs by default."""
+
+
+PROCESSOR_TIME = time.perf_counter if sys.platform == "win32" else time.process_time
+"""A clock that stands still while other programs run; that of Windows ticks too rarely for it."""
 
 
 def litert_version() -> str | None:
@@ -60,19 +65,20 @@ def ptq_runner(content: bytes, x: Array, numerics: Numerics = LITERT_REFERENCE) 
 
 
 def interleaved_medians(
-    runners: Mapping[str, Runner], rounds: int, done: Callable[[], None] = lambda: None
-) -> dict[str, float]:
+    runners: Mapping[str, Runner], rounds: int, done: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:  # fmt: skip
     """The median seconds of each runner over `rounds` rounds, after one that is not counted.
 
     In a round each runs once, so that a change of the machine's speed meets all of them. done: called after
-    each run.
+    each run. clock: gives seconds.
     """
     times: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds + 1):
         for name, run in runners.items():
-            start = time.perf_counter()
+            start = clock()
             run()
             if number:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(clock() - start)
             done()
     return {name: statistics.median(values) for name, values in times.items()}

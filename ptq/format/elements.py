@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ptq.errors import GraphError
-from ptq.graph import DTYPES, Graph, Signature, Tensor
+from ptq.graph import DTYPES, Graph, Tensor
 
 BITS = {
     **{name: 8 * dtype.itemsize for name, dtype in DTYPES.items()},
@@ -43,15 +43,13 @@ def byte_count(tensor: Tensor) -> int | None:
 
 
 def check_graph(graph: Graph) -> None:
-    """Raise GraphError for what `Graph.validate` leaves open: shapes, raw data, signatures, nesting."""
+    """Raise GraphError for what `Graph.validate` leaves open: shapes, raw data, nesting."""
     for subgraph in [graph, *graph.subgraphs]:
         for tensor in subgraph.tensors:
             check_shape(tensor.name, tensor.shape)
             _check_raw(tensor)
         if subgraph is not graph and subgraph.subgraphs:
             raise GraphError(f"subgraph '{subgraph.name}' has subgraphs; expected them in the main graph")
-    for signature in graph.signatures:
-        _check_signature(graph, signature)
 
 
 def _check_raw(tensor: Tensor) -> None:
@@ -68,18 +66,3 @@ def _check_raw(tensor: Tensor) -> None:
             f"tensor '{tensor.name}': {tensor.data.size} bytes of data found, but shape {tensor.shape} of "
             f"{tensor.type} needs {expected}"
         )
-
-
-def _check_signature(graph: Graph, signature: Signature) -> None:
-    where = f"signature '{signature.key}'"
-    graphs = [graph, *graph.subgraphs]
-    if not 0 <= signature.subgraph < len(graphs):
-        raise GraphError(
-            f"{where}: subgraph {signature.subgraph} found, expected 0 to {len(graphs) - 1}"
-        )
-    count = len(graphs[signature.subgraph].tensors)
-    for name, index in [*signature.inputs.items(), *signature.outputs.items()]:
-        if not 0 <= index < count:
-            raise GraphError(
-                f"{where}, '{name}': tensor index {index} found, expected 0 to {count - 1}"
-            )

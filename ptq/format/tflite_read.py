@@ -161,6 +161,8 @@ class _Model:
 
     def _signature(self, table: dict[str, Any]) -> Signature:
         key = table.get("signature_key", "")
+        if not key:
+            raise FormatError("signature without a key found, expected a name to run it by; it is damaged")
         signature = Signature(
             key, _names(table, "inputs", key), _names(table, "outputs", key), table.get("subgraph_index", 0)
         )
@@ -187,7 +189,9 @@ def _extra(name: str, table: dict[str, Any], *fields: str) -> dict[str, Any]:
 
 
 def _names(table: dict[str, Any], name: str, key: str) -> dict[str, int]:
-    pairs = [(item.get("name", ""), item.get("tensor_index", 0)) for item in table.get(name, [])]
+    pairs = [(item.get("name"), item.get("tensor_index", 0)) for item in table.get(name, [])]
+    if None in dict(pairs):
+        raise FormatError(f"signature '{key}': {name} without a name found; the file is damaged")
     if len(dict(pairs)) != len(pairs):
         raise FormatError(f"signature '{key}': {name} with equal names found, expected distinct names")
     return dict(pairs)

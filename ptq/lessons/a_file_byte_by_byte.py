@@ -123,7 +123,7 @@ def patch(start, columns, row, column, value):
         "Before a row lie `row` whole rows.",
         "A negative int8 v is stored as the byte 256 + v (two's complement).",
     ],
-    cases=[(512, 4, 0, 0, 5), (512, 4, 1, 2, -7), (1000, 1536, 127, 1535, -128), (44, 3, 2, 0, 127)],
+    cases=[(512, 4, 0, 0, 5), (512, 4, 1, 2, -7), (300, 16, 7, 15, -128), (44, 3, 2, 0, 127)],
     unit="bytes",
 )
 
@@ -151,7 +151,7 @@ def is_inside(size, position, count, item):
         (100, 50, 46, 1), (100, 50, 47, 1), (100, 96, 0, 4), (100, 97, 0, 4), (100, -4, 2, 1),
         (100, 200, 0, 1), (100, 8, 2**32 - 1, 8), (100, 60, 9, 4), (100, 60, 10, 4),
     ],
-    unit="true or false",
+    unit="0 or 1",
 )  # fmt: skip
 
 lesson = Lesson(11, "Where in the file are my weights?", [ROOT, FIELD, VECTOR, PATCH, INSIDE])

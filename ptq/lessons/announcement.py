@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 
-from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.exercise import HALF_AWAY, Exercise, Lesson
 
 _RNG = np.random.default_rng(0)
-_ROUND = {"round_half_away": lambda y: math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)}
 _CLASSES = [_RNG.integers(0, 10, 40) for _ in range(3)]
 
 SIZE = Exercise(
@@ -54,8 +53,9 @@ WEIGHTS = Exercise(
     title="A row of weights.",
     question="""
 Quantize the weights of one channel as the one line does: the step is max|w| / 127, and each weight becomes
-the nearest whole number of steps. Return (scale, integers): the scale as a np.float32, the integers as a
-list of ints. w: a list of floats that are not all 0; `round_half_away` is there.
+the nearest whole number of steps, of two equally near ones the one farther from 0. Return (scale,
+integers): the scale as a np.float32, the integers as a list of ints. w: a list of floats that are not all
+0; `round_half_away` is there.
 """,
     stub="""
 def to_integers(w):
@@ -70,14 +70,17 @@ def to_integers(w):
     hints=[
         "The stub has the scale of another scheme, and int() cuts off what it should round.",
         "max(abs(x) for x in w) / 127 makes the largest weight exactly 127 or -127.",
+        "Python's round() sends 2.5 to the even neighbour, 2; `round_half_away` sends it to 3.",
     ],
     cases=[
         ([0.9, -0.3, 0.1, -0.6],),
         ([-2.0, 1.0, 0.5],),
         ([0.125, 0.0, 0.25],),
+        ([127.0, 0.5, -2.5],),
         ([float(x) for x in _RNG.standard_normal(9).astype(np.float32)],),
     ],
-    setup=_ROUND,
+    setup=HALF_AWAY,
+    unit="scale, LSB",
 )
 
 CHANGES = Exercise(

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import numpy as np
 
 from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.numbers_and_scales import PARAMETERS
 
-
-def round_half_away(y: float) -> int:
-    """The nearest integer, ties away from zero."""
-    return math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)
-
-
-RANGE = Exercise(
+RANGE = replace(
+    PARAMETERS,
     title="From a range to scale and zero point.",
     question="""
 What follows from an observed range [low, high] (Q3)? First it is widened until it contains 0. Then scale =
 (high - low) / 255, and the zero point is round(-128 - low / scale). Return (scale, zero_point), a float and
 an int; `round_half_away` is there.
 """,
-    stub="""
-def parameters(low, high):
-    scale = (high - low) / 255
-    return scale, round_half_away(-128 - low / scale)
-""",
-    answer="""
-def parameters(low, high):
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = (high - low) / 255
-    return scale, round_half_away(-128 - low / scale)
-""",
     hints=[
         "For [2, 4] the stub's zero point is -383. Is there such an int8?",
         "min(low, 0.0) and max(high, 0.0), before anything else.",
     ],
     cases=[(-1.0, 1.0), (0.0, 6.0), (2.0, 4.0), (-7.5, -2.5), (-0.3, 12.0), (-9.0, 0.1)],
-    setup={"round_half_away": round_half_away},
-    unit="scale, LSB",
 )
 
 WIDEN = Exercise(

@@ -36,6 +36,7 @@ def same_padding(size, kernel, stride, dilation):
         "-(-a // b) rounds a quotient up.",
         "A filter with dilation 2 reaches over (kernel - 1) * 2 + 1 elements.",
         "What the last position of the window needs, (out - 1) * stride + extent, less what there is.",
+        "A window that is smaller than its stride may need less than there is: then nothing is padded.",
     ],
     cases=[
         (5, 3, 1, 1),
@@ -45,6 +46,7 @@ def same_padding(size, kernel, stride, dilation):
         (4, 3, 1, 2),
         (9, 1, 2, 1),
         (5, 2, 3, 1),
+        (9, 1, 3, 1),
     ],
     unit="elements",
 )

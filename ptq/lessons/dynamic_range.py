@@ -38,10 +38,14 @@ def symmetric_row(x):
     hints=[
         "`steps` are right; so is the rounding, but not for ties below zero.",
         "Half away from zero: the sign of y, times floor(|y| + 0.5), in Python floats: exact.",
+        "Keep the product with 127 / reach: x / scale is another float32, and 0.055 of 0.11 becomes 64.",
     ],
-    cases=[(_ROW,), (_HALVES,), (np.array([1e-20, 3e-20], F),), (np.array([-5.0], F),)],
+    cases=[
+        (_ROW,), (_HALVES,), (np.array([1e-20, 3e-20], F),), (np.array([-5.0], F),),
+        (np.array([0.11, 0.055, -0.055, 0.02], F),),
+    ],
     setup={"math": math},
-)
+)  # fmt: skip
 
 ZERO_POINT = Exercise(
     title="Which end is exact?",
@@ -67,11 +71,15 @@ def zero_point(low, high):
 """,
     hints=[
         "A row that is nowhere negative has the zero point -128, one that is nowhere positive 127.",
+        "From -12.95 to 12.55 the low end says 1 and the high end 2, both next to 1.5. The kernel says 2.",
         "min(max(ideal, -128.0), 127.0) limits; math.copysign(math.floor(abs(ideal) + 0.5), ideal) rounds.",
     ],
-    cases=[(-1.0, 3.0), (0.0, 5.1), (-5.0, 0.0), (-2.5, 2.5), (-0.01, 6.0), (-3.0, 0.7)],
+    cases=[
+        (-1.0, 3.0), (0.0, 5.1), (-5.0, 0.0), (-2.5, 2.5), (-0.01, 6.0), (-3.0, 0.7),
+        (-0.35, 25.15), (-12.95, 12.55),
+    ],
     setup={"math": math},
-)
+)  # fmt: skip
 
 ACCUMULATE = Exercise(
     title="A zero point that costs nothing.",

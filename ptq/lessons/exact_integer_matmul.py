@@ -137,8 +137,8 @@ def float32_is_exact(w, largest):
     return bool(largest * norms.max() <= 2 ** 24)
 """,
     hints=[
-        "The stub supposes that all weights are as large as the largest one: it says no too often.",
-        "np.abs of the int8 -128 is -128: widen first.",
+        "The stub supposes that all weights are as large as the largest one: in case 7 it says no for that.",
+        "In case 6 it says yes: np.abs of the int8 -128 is -128. Widen first.",
         "The rows are outputs; the row with the largest sum decides.",
     ],
     cases=[

@@ -2,6 +2,7 @@
 
     lesson.question(1)              what is asked, and the function to complete
     lesson.check(1, my_function)    right or wrong, drawn
+    lesson.wrong(1, my_function)    the cases that are not right yet, with what was expected
     lesson.hint(1); lesson.answer(1)
 
 Question, hints and answer come from one place, and a test holds them together: the stub must fail its check,
@@ -10,6 +11,7 @@ and the answer must pass it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +19,18 @@ from typing import Any
 import numpy as np
 
 from ptq.errors import InputError
-from ptq.oracle.same import same_bits
+from ptq.lessons.note import case_lines, note, same
 from ptq.plot.picture import Picture
 from ptq.plot.targets import target_and_yours
+
+
+def round_half_away(y: float) -> int:
+    """The nearest integer, ties away from zero, as the notebooks write it and exercises may use it."""
+    return math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)
+
+
+HALF_AWAY = {"round_half_away": round_half_away}
+"""The setup of exercises that round."""
 
 
 class Text:
@@ -66,6 +77,12 @@ class Exercise:
         solution: Callable[..., Any] = functions[-1]
         return solution
 
+    @property
+    def name(self) -> str:
+        """The name of the function that is to be completed."""
+        name: str = self.function(self.stub).__name__
+        return name
+
     def results(self, function: Callable[..., Any]) -> list[Any]:
         """What a function gives for each case: a value, or the error that it raised."""
         found = []
@@ -77,16 +94,20 @@ class Exercise:
                 found.append(error)
         return found
 
+    def compare(self, function: Callable[..., Any]) -> tuple[list[Any], list[Any], list[bool]]:
+        """The answer's results, the function's, and for each case whether they are the same."""
+        targets, found = self.results(self.function(self.answer)), self.results(function)
+        return targets, found, [same(a, b) for a, b in zip(found, targets, strict=True)]
+
 
 @dataclass(frozen=True)
-class Verdict:
-    """Of a check: how many cases are right, and the picture; prints as a sentence."""
+class Outcome:
+    """Of a check: how many cases are right; prints as a sentence."""
 
     number: int
     right: int
     total: int
     note: str
-    picture: Picture
 
     @property
     def passed(self) -> bool:
@@ -96,6 +117,13 @@ class Verdict:
     def __str__(self) -> str:
         state = "right" if self.passed else "not yet right"
         return f"Exercise {self.number}: {state}, {self.right} of {self.total} cases{self.note}"
+
+
+@dataclass(frozen=True)
+class Verdict(Outcome):
+    """An outcome with its picture: the targets beside what was found."""
+
+    picture: Picture
 
 
 @dataclass(frozen=True)
@@ -131,47 +159,36 @@ class Lesson:
         print(verdict)
         return verdict.picture
 
+    def wrong(self, number: int, function: Callable[..., Any], most: int = 5) -> Text:
+        """The first cases that are not right yet: the arguments, what came out, and what was expected."""
+        exercise = self._exercise(number)
+        targets, found, fits = exercise.compare(function)
+        wrong = [case for case, fit in enumerate(fits) if not fit]
+        shown = [
+            line
+            for case in wrong[:most]
+            for line in case_lines(exercise.name, case + 1, exercise.cases[case], found[case], targets[case])
+        ]
+        more = [f"and {len(wrong) - most} more"] if len(wrong) > most else []
+        return Text("\n".join(["```text", *(shown + more or ["no case is wrong"]), "```"]))
+
     def verdict(self, number: int, function: Callable[..., Any]) -> Verdict:
         """Compare a function's results with the answer's: integers exactly, floats bit for bit."""
         exercise = self._exercise(number)
-        targets = exercise.results(exercise.function(exercise.answer))
-        found = exercise.results(function)
-        fits = [_same(a, b) for a, b in zip(found, targets, strict=True)]
+        targets, found, fits = exercise.compare(function)
         draw = exercise.draw or (lambda cases, a, b: target_and_yours(cases, a, b, exercise.unit))
         picture = draw(exercise.cases, targets, found)
-        return Verdict(number, sum(fits), len(fits), _note(found, fits), picture)
+        said = note(exercise.name, exercise.cases, targets, found, fits)
+        return Verdict(number, sum(fits), len(fits), said, picture)
+
+    def outcome(self, number: int, function: Callable[..., Any]) -> Outcome:
+        """The same without the picture, and without matplotlib."""
+        exercise = self._exercise(number)
+        targets, found, fits = exercise.compare(function)
+        said = note(exercise.name, exercise.cases, targets, found, fits)
+        return Outcome(number, sum(fits), len(fits), said)
 
     def _exercise(self, number: int) -> Exercise:
         if not 1 <= number <= len(self.exercises):
             raise InputError(f"exercise {number} found, expected 1 to {len(self.exercises)}")
         return self.exercises[number - 1]
-
-
-def _note(found: Sequence[Any], fits: Sequence[bool]) -> str:
-    """What is most worth knowing of wrong results."""
-    wrong = [result for result, fit in zip(found, fits, strict=True) if not fit]
-    errors = [result for result in wrong if isinstance(result, Exception)]
-    if errors:
-        return f"; {type(errors[0]).__name__}: {errors[0]}"
-    if wrong and all(result is None or result is Ellipsis for result in wrong):
-        return "; the function returns nothing so far"
-    return ""
-
-
-def _same(found: Any, target: Any) -> bool:
-    """Equal numbers of one kind: 3 is not 3.0000001, and an array not its transpose."""
-    if found is None or found is Ellipsis or isinstance(found, Exception):
-        return False
-    if isinstance(target, tuple | list):
-        return (
-            isinstance(found, tuple | list) and len(found) == len(target) and all(map(_same, found, target))
-        )
-    if isinstance(target, str):
-        return bool(found == target)
-    a, b = np.asarray(found), np.asarray(target)
-    if a.dtype.kind in "iub" and b.dtype.kind in "iub":
-        return a.shape == b.shape and bool(np.array_equal(a, b))
-    if a.dtype.kind != b.dtype.kind or a.shape != b.shape:
-        return False
-    wide = np.result_type(a, b)
-    return same_bits(a.astype(wide), b.astype(wide))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.exercise import HALF_AWAY, Exercise, Lesson
 
 F = np.float32
-_ROUND = {"round_half_away": lambda y: math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)}
 _Q = np.array([-128, -100, -14, 0, 1, 99, 127], np.int8)
 
 REALS = Exercise(
@@ -57,7 +54,7 @@ def to_integer(real, scale, zero_point):
         (1.0, 0.02, -14), (0.0, 0.02, -14), (3.0, 0.02, -14), (-3.0, 0.02, -14), (5.0, 0.025, -128),
         (-1.0, 0.025, -128), (0.25, 0.5, 3), (-0.25, 0.5, 3), (-40.0, 0.25, 127),
     ],
-    setup=_ROUND,
+    setup=HALF_AWAY,
 )  # fmt: skip
 
 PARAMETERS = Exercise(
@@ -83,7 +80,8 @@ def parameters(low, high):
         "A range of 2 to 6 has to become 0 to 6, and one of -6 to -2 must become -6 to 0.",
     ],
     cases=[(-2.28, 2.82), (0.0, 6.0), (-1.0, 1.0), (-6.0, 0.0), (2.0, 6.0), (-6.0, -2.0), (3.0, 9.0)],
-    setup=_ROUND,
+    setup=HALF_AWAY,
+    unit="scale, LSB",
 )
 
 UNSIGNED = Exercise(

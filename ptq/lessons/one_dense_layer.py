@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.exercise import HALF_AWAY, Exercise, Lesson
 
 F = np.float32
 _RNG = np.random.default_rng(4)
 _Q, _W = _RNG.integers(-128, 128, 60).astype(np.int8), _RNG.integers(-127, 128, 60).astype(np.int8)
 _PAPER_Q, _PAPER_W = np.array([0, -3, 2], np.int8), np.array([1, 2, -3], np.int8)
-_ROUND = {"round_half_away": lambda y: math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)}
 
 MULTIPLIER = Exercise(
     title="The factor between two scales.",
@@ -56,12 +53,14 @@ def bias_integer(bias, scale_x, scale_w):
     hints=[
         "The stub gives the bias a scale of its own, like an int8 weight: it could not be added then.",
         "One LSB of the accumulator is scale_x * scale_w. The rest of the stub is right.",
+        "The last two cases: 2.5 is a tie; and bias / scale_b is not bias * (1 / scale_b), rounded twice.",
     ],
     cases=[
         (F(0.25), F(0.5), F(0.5)), (F(-1.7), F(0.0173), F(0.0053)), (F(0.3), F(0.02), F(0.0001)),
-        (F(-0.1), F(0.1), F(0.1)), (F(12.5), F(0.004), F(0.03)),
+        (F(-0.1), F(0.1), F(0.1)), (F(12.5), F(0.004), F(0.03)), (F(0.625), F(0.5), F(0.5)),
+        (F(-8.3), F(0.035), F(0.0043)),
     ],
-    setup=_ROUND,
+    setup=HALF_AWAY,
 )  # fmt: skip
 
 BOUNDS = Exercise(
@@ -92,7 +91,7 @@ def clamp_bounds(activation, scale, zero_point):
         ("NONE", 0.5, -30), ("RELU", 0.5, -30), ("RELU", 0.08, -128), ("RELU", 0.5, 127),
         ("RELU6", 0.5, -30), ("RELU6", 0.0235, -128), ("RELU6", 0.04, -128), ("RELU6", 0.001, -10),
     ],
-    setup=_ROUND,
+    setup=HALF_AWAY,
 )  # fmt: skip
 
 DENSE = Exercise(
@@ -123,7 +122,7 @@ def dense_output(q, w, bias, z_x, m, z_y, lowest, highest):
         (_Q[:9], _W[:9], 900, 20, 0.0007, 12, -128, 127),
         (_Q[:3], _W[:3], -1500, 5, 0.5, -128, -128, 127),
     ],
-    setup=_ROUND,
+    setup=HALF_AWAY,
 )
 
 lesson = Lesson(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from ptq.fixed_point import multiply_by_quantized_multiplier_spec, quantize_multiplier_spec
 from ptq.lessons.exercise import Exercise, Lesson
+from ptq.plot.picture import Picture
+from ptq.plot.targets import target_and_yours
 
 
 def rescale(x: int, real_factor: float) -> int:
@@ -103,14 +107,20 @@ def table(f, s_x, z_x, s_y, z_y):
 """,
     hints=[
         "The stub gives f the integer. f wants the real number that it stands for.",
-        "And f returns a real number: divide by s_y, round, add z_y, clamp.",
+        "And f returns a real number: divide by s_y, round, and only then add z_y (ties!); clamp last.",
     ],
     cases=[
         (logistic, 1 / 16, 0, 1 / 256, -128), (math.tanh, 1 / 32, 10, 1 / 128, 0),
-        (abs, 0.05, -20, 0.05, -128), (logistic, 1.0, -100, 1 / 256, -128),
+        (abs, 0.25, -20, 0.5, -128), (logistic, 1.0, -100, 1 / 256, -128),
     ],
     setup={"round_half_away": round_half_away},
 )  # fmt: skip
+
+def _zero_points(cases: Sequence[Any], targets: Sequence[Any], found: Sequence[Any]) -> Picture:
+    """The zero points alone tell the families apart; beside them the scales would all lie on 0."""
+    yours = [pair[1] if isinstance(pair, tuple | list) and len(pair) == 2 else None for pair in found]
+    return target_and_yours(cases, [pair[1] for pair in targets], yours)
+
 
 PARAMETERS = Exercise(
     title="Who decides on the scale?",
@@ -119,7 +129,7 @@ Return the (scale, zero_point) that the int8 output of an operator must have. `i
 (first) input, `observed` the pair that follows from the observed range of its output. Three families: those
 that copy or compare integers hand on their input's; SOFTMAX and LOGISTIC have 1/256 and -128, TANH 1/128
 and 0; all others take what was observed. (Of CONCATENATION the *output* decides, and its inputs follow:
-here, observed.)
+here, observed.) The picture shows the zero points; the check looks at both.
 """,
     stub="""
 def output_parameters(operator, input, observed):
@@ -137,13 +147,13 @@ def output_parameters(operator, input, observed):
         "RESHAPE, TRANSPOSE, PAD move integers; MAX_POOL_2D compares them and AVERAGE_POOL_2D averages them.",
     ],
     cases=[
-        (operator, (0.05, -128), (0.03, 7))
+        (operator, (0.05, 60), (0.03, -60))
         for operator in (
             "ADD", "MAX_POOL_2D", "SOFTMAX", "RESHAPE", "TANH", "MUL", "AVERAGE_POOL_2D", "LOGISTIC", "MEAN",
             "PAD", "TRANSPOSE", "CONCATENATION", "LEAKY_RELU",
         )
     ],
-    unit="scale, LSB",
+    draw=_zero_points,
 )  # fmt: skip
 
 lesson = Lesson(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ptq.lessons.exercise import Exercise, Lesson
+from ptq.lessons.exercise import HALF_AWAY, Exercise, Lesson
 
 _HALF = 1 << 30
-_ROUND = {"math": math, "round_half_away": lambda y: math.floor(abs(y) + 0.5) * (1 if y >= 0 else -1)}
+_ROUND = {"math": math, **HALF_AWAY}
 
 AWAY = Exercise(
     title="Half away from zero.",

@@ -60,7 +60,7 @@ def multiplications(steps, inputs, cells):
         "There are four of each, and every weight meets one number at every step.",
     ],
     cases=[(1, 1, 1), (20, 36, 96), (64, 128, 16)],
-    unit="multiplications",
+    unit="products",
 )
 
 GATE = Exercise(
@@ -83,6 +83,7 @@ def gate(bias, acc_x, scale_x, scale_w, acc_h, scale_h, scale_r):
     hints=[
         "Two accumulators may be added as integers only if they have the same scale. These have not.",
         "total = bias + np.float32(acc_x) * (scale_x * scale_w), and then once more with h.",
+        "Off by 1e-7? Then an order is another one: of the three terms, or of the factors (the brackets).",
     ],
     cases=[
         (F(b), ax, F(sx), F(sw), ah, F(sh), F(sr))
@@ -90,6 +91,8 @@ def gate(bias, acc_x, scale_x, scale_w, acc_h, scale_h, scale_r):
             (1.0, 5021, 0.0314, 0.0046, -9777, 0.0078, 0.0083),
             (-0.3, -12345, 0.0271, 0.0052, 23001, 0.0011, 0.0056),
             (0.1, 777, 0.0199, 0.0064, 0, 1.0, 0.0061),
+            (0.3, 5400, 0.034, 0.0033, 7051, 0.0078, 0.0086),
+            (-0.6, 2518, 0.028, 0.0096, 739, 0.0078, 0.0096),
         )
     ],
     unit="real units",
@@ -160,7 +163,7 @@ def integer_cell(i, f, g, c, n):
         "For negative numbers divide the magnitude, and give the sign back: half away from zero.",
     ],
     cases=[
-        (32767, 32767, 32767, 100, -11), (0, 16384, 0, 3, -11), (0, 16384, 0, -3, -11),
+        (32767, 32767, 32767, 100, -11), (0, 16384, 0, 5, -11), (0, 16384, 0, -5, -11),
         (20000, 30000, -25000, 12345, -11), (32767, 32767, 32767, 32767, -11),
         (32767, 32767, -32768, -32768, -12), (123, 456, 789, -1011, -9),
     ],

@@ -141,6 +141,9 @@ def agreement(trace: Trace, kernels: Array) -> str:
     return f"ptq's kernel computes {found}: one of the two is wrong; please report it"
 
 
+USUAL_OPTIONS: dict[str, dict[str, Any]] = {"SOFTMAX": {"beta": 1.0}}
+"""What every model writes where the schema's default means nothing: all powers of a beta of 0 are 1."""
+
 Scales = Quantization | tuple[Any, ...] | None
 """A `Quantization`; or (scale, zero_point) or (scales, zero_points, quantized_dimension); None for reals."""
 
@@ -161,8 +164,9 @@ def trace(
     operator: TensorFlow Lite's name, "CONV_2D". inputs: arrays of the types that the operator takes, None for
     an optional one that is absent. scales: for each input how its integers stand for reals, (scale,
     zero_point) or (scales, zero_points, quantized_dimension), None for reals; may end early. output_type,
-    output_scale: of the outputs. options: those that differ from the schema's defaults. element: the
-    index into the output. Returns a `Trace`, which prints as text.
+    output_scale: of the outputs. options: those that differ from the schema's defaults; `beta` of SOFTMAX,
+    which is 0 in the schema and 1 in every model, is 1 unless given. element: the index into the output.
+    Returns a `Trace`, which prints as text.
     Errors: InputError for an element outside; the errors of the kernels for operands that do not fit.
 
     >>> import numpy as np
@@ -175,8 +179,9 @@ def trace(
         for array, scale in zip_longest(inputs, scales)
     ]
     wanted = Wanted(output_type, _quantization(output_scale))
-    count = Problem(operator, operands, [], options or {}).output_count
-    return explain(Problem(operator, operands, [wanted] * count, options or {}), element, output, numerics)
+    chosen = {**USUAL_OPTIONS.get(operator, {}), **(options or {})}
+    count = Problem(operator, operands, [], chosen).output_count
+    return explain(Problem(operator, operands, [wanted] * count, chosen), element, output, numerics)
 
 
 def _quantization(scales: Scales) -> Quantization | None:

@@ -49,11 +49,12 @@ def _reason(
 ) -> str | None:  # fmt: skip
     """Why an operator computes as it does; None if nothing was to be quantized."""
     if _is_dequantize(operator):
-        return _what_is_dequantized(graph.tensors[operator.inputs[0]])
+        return _what_is_dequantized(graph, operator.inputs[0])
     if _int8_weights(graph, operator):
         return _int8_weights(graph, operator)
     if arithmetic == "integer":
-        return "activations are quantized in the file"
+        rescales = operator.type == "QUANTIZE"
+        return "integers to another scale" if rescales else "activations are quantized in the file"
     if skipped:
         return "skipped by the user"
     read = [sources[i] for i in operator.inputs if i in sources]
@@ -67,16 +68,20 @@ def _reason(
         return "moves or converts data"
     if recipe is None:
         return None
-    if not any(graph.tensors[i].is_constant for i in operator.inputs if i != ABSENT):
+    stored = [t for i in operator.inputs if i != ABSENT and (t := graph.tensors[i]).is_constant]
+    if not any(tensor.type == "FLOAT32" for tensor in stored):  # axes and sizes are integers
         return "has no weights"
     return f"recipe {recipe.name!r} quantizes no constants of this operator"
 
 
-def _what_is_dequantized(source: Tensor) -> str:
+def _what_is_dequantized(graph: Graph, index: int) -> str:
+    source = graph.tensors[index]
     if source.type == "FLOAT16":
         return "a float16 constant back to float32"
+    if any(index in o.outputs and _int8_weights(graph, o) for o in graph.operators if o.type == "GATHER"):
+        return "integers back to float: only what was looked up in the table"
     if not source.is_constant:
-        return "integers back to float; of a table, only what was looked up"
+        return "integers back to float"
     return "int8 weights back to float for an operator without a hybrid kernel"
 
 

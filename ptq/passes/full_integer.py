@@ -1,7 +1,8 @@
 """Full integer quantization: a float model with observed ranges becomes one that computes with integers.
 
 Every operator with an integer kernel reads and writes integers; the others stay float between DEQUANTIZE and
-QUANTIZE. Only the main graph is quantized: subgraphs that WHILE and IF run stay float.
+QUANTIZE. Only the main graph is quantized: the subgraphs that WHILE and IF run, and those of further
+signatures, stay float.
 
 Sources: `tflite/converter/transforms/prepare_quantize.cc`, `quantize.cc`, `post_quantize.cc` and
 `modify_io_nodes.cc`.
@@ -15,6 +16,7 @@ import numpy as np
 
 from ptq.calibration import Calibration
 from ptq.graph import ABSENT, Graph, Operator
+from ptq.kernels.integer import INTEGER
 from ptq.passes.activation_scales import Scales, choose_scales
 from ptq.passes.explain import explain
 from ptq.passes.fold import remove_unused_tensors
@@ -68,7 +70,7 @@ def _obstacle(graph: Graph, operator: Operator, scales: Scales, scheme: Scheme, 
     if operator.type == SEQUENCE and not skipped:
         return lstm_obstacle(graph, operator, scales, scheme)
     if operator.type not in scheme.versions:
-        return DEFECTIVE.get(operator.type, f"no {scheme.activations.lower()} kernel for this operator")
+        return DEFECTIVE.get(operator.type, _without_rule(operator, scheme))
     if skipped:
         return "skipped by the user"
     if all(graph.tensors[i].is_constant for i in operator.inputs if i != ABSENT):
@@ -79,6 +81,14 @@ def _obstacle(graph: Graph, operator: Operator, scales: Scales, scheme: Scheme, 
     if activation not in ACTIVATIONS or (operator.type == "CONCATENATION" and activation != "NONE"):
         return f"no integer kernel with fused {activation}"
     return _layer_obstacle(graph, operator, scheme) if operator.type in LAYERS else None
+
+
+def _without_rule(operator: Operator, scheme: Scheme) -> str:
+    """Who lacks what: the converter a rule, or ptq the kernel, too."""
+    kind = scheme.activations.lower()
+    if operator.type in INTEGER:
+        return f"the converter has no rule for {kind} activations of this operator"
+    return f"ptq has no {kind} kernel for this operator"
 
 
 def _layer_obstacle(graph: Graph, operator: Operator, scheme: Scheme) -> str | None:

@@ -41,7 +41,7 @@ def lstm_obstacle(graph: Graph, operator: Operator, scales: Scales, scheme: Sche
     """Why a sequence LSTM does not become an integer operator; None if it does."""
     inputs = operator.inputs
     if scheme.activations != "INT8":
-        return "no int16 kernel for this operator"
+        return "ptq has no int16 kernel for this operator"
     if len(inputs) <= CELL_STATE or len(operator.outputs) != 1:
         return "some of its operands are missing"
     for position, variant in VARIANTS.items():

@@ -102,9 +102,14 @@ class Wiring:
             self._replace_output(index, self._integer(index))
         elif tensor.type != kind:  # else an input that is returned as it came
             unsigned = _unsigned(self.scales.by_tensor[index], kind)
-            name = f"{tensor.name}_{kind.lower()}"
+            source, name = self._integer(index), tensor.name
+            if source == index and index not in self.graph.inputs:  # what is returned keeps its name
+                signed = f"{name}_{self.scheme.activations.lower()}"
+                self.graph.tensors[index] = replace(tensor, name=signed)
+            else:
+                name = f"{name}_{kind.lower()}"
             target = self.graph.add_tensor(retyped(tensor, kind, None, unsigned, name))
-            self._convert("QUANTIZE", self._integer(index), target)
+            self._convert("QUANTIZE", source, target)
             self._replace_output(index, target)
 
     def _replace_output(self, old: int, new: int) -> None:

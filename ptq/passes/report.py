@@ -13,7 +13,8 @@ class Decision:
     """One operator's fate.
 
     operator: its position in the converted subgraph. name: the name of its output tensor.
-    arithmetic: "hybrid" (int8 weights, integer accumulation), "float" or "any" (moves or converts data).
+    arithmetic: "hybrid" (int8 weights, integer accumulation), "integer" (integers at both ends), "float" or
+    "any" (moves or converts data).
     subgraph: the number of its subgraph; 0 is the main one.
     """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ptq.plot.answers import changed_answers, image_row
 from ptq.plot.arithmetic import bit_ruler, matrix_product
 from ptq.plot.bars import Measured, Panel, bar_panels, grouped_bars
+from ptq.plot.catches import catches
 from ptq.plot.choices import chosen_ranges, operator_chains
 from ptq.plot.filemap import byte_fates, byte_shares
 from ptq.plot.hexdump import hex_dump
@@ -26,7 +27,7 @@ from ptq.plot.windows import error_map, padded_images
 
 __all__ = [
     "COLORS", "Bar", "Measured", "Panel", "Picture", "Ranges", "Ruler", "Step", "bar_panels",
-    "bit_ruler", "byte_fates", "byte_shares", "changed_answers", "channel_ranges",
+    "bit_ruler", "byte_fates", "byte_shares", "catches", "changed_answers", "channel_ranges",
     "chosen_ranges", "clipped_histogram", "error_map", "grouped_bars", "hex_dump", "image_row",
     "layer_errors", "letter_by_letter", "lines", "matrix_product", "number_line", "number_types",
     "operator_chains", "padded_images", "rounding_rules", "row_ranges", "rulers", "running_sum",

@@ -88,10 +88,13 @@ def bit_ruler(accumulator: int, output_multiplier: int, output_shift: int) -> Pi
             place = 64 - offset - bit
             face = color if one else "white"
             area.add_patch(Rectangle((place, y + 0.1), 1, 0.55, fc=face, ec=color, lw=0.7, alpha=0.85))
+            if bit < dropped:  # in print, too
+                ink = "white" if one else color
+                area.add_patch(Rectangle((place, y + 0.1), 1, 0.55, fc="none", ec=ink, hatch="//////", lw=0))
         area.text(-0.5, y + 0.38, label, ha="right", va="center", fontsize=9)
         area.text(66, y + 0.38, f"{value:,}", ha="left", va="center", fontsize=9, family="monospace")
     area.plot([], [], "s", color=BLUE, label="bit 1 (white: 0)")
-    area.plot([], [], "s", color=RED, label="dropped by the next rounding")
+    area.bar(0, 0, color=RED, hatch="////", ec="white", label="hatched: dropped by the next rounding")
     area.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02), fontsize="small")
     area.set(xlim=(-24, 92), ylim=(-0.15, len(rows)))
     area.set_axis_off()

@@ -61,7 +61,9 @@ class Panel:
 
 def grouped_bars(measured: Sequence[Measured], label: str, title: str = "", digits: int = 1) -> Picture:
     """A group of bars for each model, a bar for each of its forms, a black line for a published number."""
-    return bar_panels([Panel(measured, label, title, digits)])
+    figure = bar_panels([Panel(measured, label, title, digits)]).figure
+    told = "; ".join(f"{bar.model}, {bar.form} {bar.value:.{digits}f}" for bar in measured)
+    return Picture(figure, f"{title or label}: {told}")
 
 
 def bar_panels(

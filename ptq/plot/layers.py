@@ -43,6 +43,6 @@ def layer_errors(
     area.set_xticks(places[::step], [names[i] for i in places[::step]], rotation=60, ha="right", fontsize=8)
     area.set(ylabel=f"largest |difference| in {unit}", title=title)
     area.margins(y=0.18)
-    area.legend(frameon=False, fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.3))
+    figure.legend(frameon=False, fontsize="small", ncols=2, loc="outside lower center")
     quiet(area)
     return Picture(figure, f"{title}: {note}" if title else note)

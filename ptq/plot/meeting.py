@@ -93,7 +93,8 @@ def table_curve(table: npt.ArrayLike, input: Quantization, output: Quantization,
     above.set(ylabel="output integer (LSB)")
     moves = np.diff(values)
     below.bar(places[1:] - 0.5, moves, 1, color=ORANGE)
-    below.axhspan(0, 1, color=SKY, alpha=0.5, lw=0, zorder=0)
+    below.axhspan(0, 1, color=SKY, alpha=0.5, lw=0, zorder=0, label="up to 1 LSB")
+    below.legend(frameon=False, fontsize="small", loc="upper right")
     below.set(
         xlabel=f"input integer (1 LSB = {s_x:.3g}; dotted: the zero points)", ylabel="step to the\nnext (LSB)"
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ptq.fixed_point import round_half_away, round_half_away_spec
 from ptq.graph import Quantization
 from ptq.plot.picture import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Picture, new_figure, quiet
 from ptq.quantizer import dequantize, quantize
@@ -15,6 +16,9 @@ MOST_TICKS = 17
 """Integers that are written on the number line; of more only some are."""
 
 SAMPLES = 2001
+
+PALE = "#FBE9DD"
+"""Behind what is clipped."""
 
 
 def number_line(
@@ -49,7 +53,7 @@ def number_line(
             bbox=plate, zorder=4,
         )  # fmt: skip
     for value in values:
-        q = min(max(round(value / scale) + zero_point, lowest), highest)
+        q = min(max(round_half_away_spec(value / scale) + zero_point, lowest), highest)
         area.annotate(
             "", (scale * (q - zero_point), 0.02), (value, 0.95), arrowprops={"arrowstyle": "->", "color": RED}
         )
@@ -61,6 +65,7 @@ def number_line(
     area.set_xlabel("above: real numbers;  below: the integers that stand for them (1 LSB = one step)")
     area.set_xticks([])
     area.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    area.set_title(f"{integers.size} integers, {scale:.3g} apart; {zero_point} stands for 0")
     return Picture(
         figure,
         f"{integers.size} integers from {lowest} to {highest} stand for reals from {reals[0]:.3g} to "
@@ -81,7 +86,7 @@ def staircase(
     """
     scale, zero_point = float(quantization.scale[0]), int(quantization.zero_point[0])
     x = np.linspace(low, high, SAMPLES)
-    q = np.clip(np.trunc(x / scale + np.copysign(0.5, x)) + zero_point, lowest, highest)
+    q = np.clip(round_half_away(x / scale) + zero_point, lowest, highest)
     real = scale * (q - zero_point)
     figure, ((above,), (below,)) = new_figure(2, 1, (7, 4.2), sharex=True, height_ratios=[2, 1])
     above.plot(x, x, ":", color=BLACK, lw=1, label="the number itself")
@@ -91,20 +96,23 @@ def staircase(
     other.set_ylabel("integer (LSB)")
     other.yaxis.get_major_locator().set_params(integer=True)
     above.set_ylabel("real number")
-    above.legend(frameon=False, loc="upper left")
     error = (real - x) / scale
-    below.plot(x, error, "-", color=ORANGE, lw=1.2)
-    below.axhspan(-0.5, 0.5, color=SKY, alpha=0.25, lw=0)
+    below.plot(x, error, "-", color=ORANGE, lw=1.2, label="error: what it becomes less the number")
+    below.axhspan(-0.5, 0.5, color=SKY, alpha=0.35, lw=0, label="half a step to each side")
     ends = max(error.min() - 0.2, -4), min(error.max() + 0.2, 4)
     below.set(xlabel="real number", ylabel="error in LSB", ylim=ends)
     clipped = (x < scale * (lowest - 0.5 - zero_point)) | (x > scale * (highest + 0.5 - zero_point))
     if clipped.any():
         for area in (above, below):
             across = area.get_xaxis_transform()
-            area.fill_between(x, 0, 1, where=clipped, transform=across, color=RED, alpha=0.12, lw=0)
-        above.text(0.99, 0.05, "clipped", color=RED, ha="right", transform=above.transAxes)
+            area.fill_between(
+                x, 0, 1, where=clipped, transform=across, fc=PALE, ec=RED, hatch="//", lw=0, alpha=0.5,
+                label="clipped" if area is above else None,
+            )  # fmt: skip
     quiet(below)
     above.spines[["top"]].set_visible(False)
+    figure.legend(frameon=False, fontsize="small", ncols=3, loc="outside lower center")
+    figure.suptitle(f"off by at most half of a step ({scale:.3g}) inside of the range, by ever more outside")
     return Picture(
         figure, f"inside of the range the error is at most half a step, {scale / 2:.3g}; outside it grows"
     )
@@ -131,7 +139,6 @@ def clipped_histogram(
     left.axvline(low, color=BLACK, ls="--", lw=1)
     left.axvline(high, color=BLACK, ls="--", lw=1, label="ends of the range")
     left.set(yscale="log", xlabel="real number", ylabel="how many")
-    left.legend(frameon=False, fontsize="small")
     right.hist(q, np.arange(limits.min, limits.max + 2) - 0.5, color=BLUE)
     used = np.unique(q).size
     right.set(
@@ -140,6 +147,7 @@ def clipped_histogram(
         title=f"{used} of {limits.max - limits.min + 1} integers used",
     )
     quiet(left, right)
+    figure.legend(frameon=False, fontsize="small", ncols=3, loc="outside lower center")
     figure.suptitle(title)
     error = np.sqrt(np.mean((real - dequantize(q, quantization)) ** 2))
     return Picture(

@@ -14,7 +14,9 @@ WRITTEN = 0.1
 """Shares from this on are written into their cell."""
 
 
-def letter_by_letter(shares: npt.ArrayLike, letters: Sequence[str], classes: Sequence[str]) -> Picture:
+def letter_by_letter(
+    shares: npt.ArrayLike, letters: Sequence[str], classes: Sequence[str], title: str = ""
+) -> Picture:
     """How sure a classifier is of each class after each letter: shares [letters, classes], 0 to 1."""
     values = np.asarray(shares, np.float64)
     figure, ((area,),) = new_figure(1, 1, (0.62 * len(letters) + 2.6, 0.3 * len(classes) + 1.1))
@@ -27,7 +29,7 @@ def letter_by_letter(shares: npt.ArrayLike, letters: Sequence[str], classes: Seq
         )  # fmt: skip
     area.set_xticks(range(len(letters)), letters)
     area.set_yticks(range(len(classes)), classes, fontsize=8)
-    area.set_xlabel("letters read so far, one a step")
+    area.set(xlabel="letters read so far, one a step", title=title)
     figure.colorbar(image, label="probability (in the cells: per cent)")
     last = int(values[-1].argmax())
     return Picture(figure, f"after {len(letters)} letters: {classes[last]}, {values[-1, last]:.0%}")
@@ -60,6 +62,7 @@ def waiting(steps: int = 4) -> Picture:
     area.text(2.0 * steps - 0.55, 1.67, "one step after\nthe other", va="center", fontsize=9)
     area.set(xlim=(-0.1, 2.0 * steps + 1.2), ylim=(0, 3.3))
     area.set_axis_off()
+    figure.suptitle("W x waits for nothing, R h for the step before")
     return Picture(
         figure,
         f"the {steps} products W x wait for nothing; each of the {steps} products R h for the one before",

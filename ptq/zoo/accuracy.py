@@ -71,6 +71,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 
 ARITHMETICS: dict[str, dict[str, Any]] = {
     "float": {},
+    "float16": {"float16": True},
     "hybrid, 2018": {"post_training_quantize": True, "recipe": "2018"},
     "hybrid, current": {"post_training_quantize": True},
     "int8 per tensor": {"calibrated": True, "per_channel": False},
