@@ -58,8 +58,8 @@ LAYERS = """
     format.tflite_read format.tflite_write format.weights format.directory format.regions format
     saved_model.nodes saved_model.wire
     saved_model.crc32c saved_model.element_types saved_model.snappy saved_model.table
-    saved_model.messages saved_model.values saved_model.functions saved_model.inline
-    saved_model.slices saved_model.bundle saved_model.variables saved_model.flatten saved_model.reader
+    saved_model.messages saved_model.values saved_model.slices saved_model.bundle
+    saved_model.functions saved_model.inline saved_model.variables saved_model.flatten saved_model.reader
     terminal executor tensor_access signature_runner interpreter histogram observers calibration quality
     passes passes.report passes.fold passes.recipes passes.hybrid_defects passes.rewire passes.explain
     passes.first_release

@@ -119,7 +119,7 @@ CASES = {
     "Mean": ([A, np.int32(1)], {}, A.mean(1)), "Prod": ([A, np.int32([0])], {}, A.prod(0)),
     "Sum": ([A, np.int32([0, 1])], {}, A.sum()),
     "ArgMax": ([A, np.int32(1)], {"output_type": np.dtype(np.int64)}, A.argmax(1)),
-    "ArgMin": ([A, np.int32(0)], {"output_type": np.dtype(np.int32)}, A.argmin(0)),
+    "ArgMin": ([A, np.int32(0)], {"output_type": np.dtype(np.int32)}, A.argmin(0).astype(np.int32)),
     "ResizeBilinear": (
         [IMAGE, np.int32([4, 4])], {"align_corners": False, "half_pixel_centers": True}, IMAGE
     ),
@@ -189,5 +189,7 @@ def test_operation(op):
     graph = translate(f.finish(f.op(op, names, "node", **attributes)))
     found = Interpreter(graph=graph).run(feed)[0]
     assert found.shape == expected.shape
+    assert found.dtype == graph.tensors[graph.outputs[0]].dtype
+    assert found.dtype == (np.float32 if expected.dtype == np.float64 else expected.dtype)
     # float32 sums of up to 18 products in another order: 18 rounding errors of 2**-24 of a sum below 2**6
     np.testing.assert_allclose(found, expected, rtol=2**-20, atol=18 * 2**-18)

@@ -1,162 +1,272 @@
-"""SavedModels read without TensorFlow, beside the files that TensorFlow's own converter writes of them."""
+"""What TensorFlow and Keras export, read without them, then run by TensorFlow: the same bits come out."""
 
 import numpy as np
 import pytest
-from litert import assert_same_bits, run_litert
-from tensorflow_models import LARGE, SMALL, Exported
+from saved_models import wrapped
 
-import ptq
-from ptq.saved_model import pointwise, read, translate
+from ptq.errors import InputError, UnsupportedError
+from ptq.saved_model import read, signature_keys
 
 pytestmark = pytest.mark.peers
 
-STEP = 2.0**-24
-"""Half the distance of float32 numbers near 1: the most that one rounding changes, relatively."""
 
-FOLDED_ERROR = 8 * STEP
-"""Of weights folded with TensorFlow's 1 / sqrt, which is up to two float32 steps (4 STEP) off, relatively.
+def convolutions(keras):
+    layers = keras.layers
+    return keras.Sequential([
+        keras.Input((8, 8, 3)), layers.Conv2D(4, 3, padding="same", use_bias=False),
+        layers.BatchNormalization(), layers.ReLU(6.0), layers.DepthwiseConv2D(3, strides=2),
+        layers.Flatten(), layers.Dropout(0.5), layers.Dense(5, activation="softmax"),
+    ])  # fmt: skip
 
-Two more products are rounded on both sides, root * gamma and weight * multiplier: 4 STEP.
-"""
+
+def recurrent(keras):
+    layers = keras.layers
+    return keras.Sequential([
+        keras.Input((4, 3)), layers.LSTM(4, return_sequences=True), layers.GRU(3, return_sequences=True),
+        layers.Bidirectional(layers.SimpleRNN(2)), layers.Dense(2),
+    ])  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    return Exported(tmp_path_factory.mktemp("saved_models"))
+def embedding(keras):
+    layers = keras.layers
+    return keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(5, 3), layers.Dense(2)])
+
+
+KERAS = {"convolutions": convolutions, "recurrent": recurrent, "embedding": embedding}
 
 
 @pytest.fixture
-def tensorflow_roots(monkeypatch):
-    """TensorFlow's own 1 / sqrt for constants, the one function that ptq computes to other bits."""
-    import tensorflow as tf
+def tf():
+    """TensorFlow without its graph optimizer, which computes with constants in another order."""
+    import tensorflow
 
-    monkeypatch.setattr(pointwise, "reciprocal_root", lambda x: tf.math.rsqrt(np.asarray(x)).numpy())
-
-
-def translated(path):
-    return translate(read(path))
-
-
-def described(graph):
-    """What each operator is: type, version and options, without what CAST says of its types."""
-    skipped = {"in_data_type", "out_data_type", "new_shape", "quant_spec"}
-
-    def options(operator):
-        return {k: v for k, v in operator.options.items() if k not in skipped and v not in (None, 0, "NONE")}
-
-    return [(operator.type, operator.version, options(operator)) for operator in graph.operators]
+    before = tensorflow.config.optimizer.get_experimental_options()
+    tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield tensorflow
+    tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **before})
 
 
-def constants(graph):
-    """The constants of each operator in order, with their scales."""
-    for operator in graph.operators:
-        for position, index in enumerate(operator.inputs):
-            tensor = graph.tensors[index] if index >= 0 else None
-            if tensor is not None and tensor.is_constant:
-                yield (operator.type, position), tensor
+def drawn(port):
+    """A random input for a port."""
+    draw = np.random.default_rng(7)
+    return (draw.random([3 if size < 0 else size for size in port.shape]) * 4).astype(port.dtype)
 
 
-def scales(tensor):
-    q = tensor.quantized
-    return None if q is None else (q.scale.tobytes(), q.zero_point.tobytes(), q.quantized_dimension)
+def session_results(tf, directory, flat, arguments):
+    """What TensorFlow itself computes for the signature, with its loader for all versions."""
+    graph = tf.Graph()
+    with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(directory))
+        signature = loaded.signature_def[flat.signature_key]
+        ends = {name: info.name for name, info in signature.outputs.items()}
+        return session.run(ends, {signature.inputs[name].name: value for name, value in arguments.items()})
 
 
-def assert_same_constants(ours, theirs):
-    for (place, mine), (other_place, other) in zip(constants(ours), constants(theirs), strict=True):
-        assert place == other_place
-        assert (mine.type, mine.shape) == (other.type, other.shape), place
-        assert mine.data.tobytes() == other.data.tobytes(), f"{place} {mine.name}"
-        assert scales(mine) == scales(other), f"{place} {mine.name}"
+def check_same(tf, directory, key=None, results=session_results):
+    flat = read(directory, key)
+    arguments = {port.name: drawn(port) for port in flat.inputs}
+    expected = results(tf, directory, flat, arguments)
+    found = wrapped(flat)(*(tf.constant(arguments[port.name]) for port in flat.inputs))
+    assert {port.name for port in flat.outputs} == set(expected)
+    for port, value in zip(flat.outputs, found, strict=True):
+        assert value.dtype == port.dtype and value.numpy().tobytes() == expected[port.name].tobytes()
+    assert_flat(flat)
+    return flat
 
 
-def assert_same_signature(ours, theirs):
-    (mine,), (other,) = ours.signatures, theirs.signatures
-    assert mine.key == other.key
-    for a, b in ((mine.inputs, other.inputs), (mine.outputs, other.outputs)):
-        assert list(a) == list(b)
-        for name in a:
-            tensor, expected = ours.tensors[a[name]], theirs.tensors[b[name]]
-            assert (tensor.type, tensor.shape) == (expected.type, expected.shape)
-            assert tensor.shape_signature == expected.shape_signature
+def assert_flat(flat):
+    """Unique names, inputs before use, nothing that should be gone, read-only constants."""
+    seen = set()
+    for item in flat.nodes:
+        assert item.name not in seen
+        assert all(text.rpartition(":")[0] in seen for text in item.inputs)
+        assert item.op not in ("Identity", "NoOp", "ReadVariableOp", "VarHandleOp", "VariableV2")
+        assert "PartitionedCall" not in item.op
+        if item.op == "Const":
+            assert not item.attributes["value"].flags.writeable
+        seen.add(item.name)
+    for body in flat.functions.values():
+        assert_flat(body)
 
 
-def run_by_name(graph):
-    """LiteRT's outputs by their names; TensorFlow's files hold them in the order of a hash table."""
-    results = dict(zip(graph.outputs, run_litert(graph, feeds(graph)), strict=True))
-    return {name: results[index] for name, index in graph.signatures[0].outputs.items()}
+@pytest.mark.parametrize("name", KERAS)
+def test_keras_export(tf, tmp_path, name):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = KERAS[name](keras)
+    model.export(tmp_path, verbose=False)
+    check_same(tf, tmp_path)
 
 
-def feeds(graph, seed=3):
-    rng = np.random.default_rng(seed)
-    return [rng.uniform(-1, 1, graph.tensors[i].shape).astype(np.float32) for i in graph.inputs]
+def test_a_keras_model_saved_as_a_module(tf, tmp_path):
+    import keras
+
+    tf.saved_model.save(convolutions(keras), str(tmp_path))
+
+    def results(tf, directory, flat, arguments):  # only Python's loader finds these variables
+        run = tf.saved_model.load(str(directory)).signatures[flat.signature_key]
+        return {k: v.numpy() for k, v in run(**{k: tf.constant(v) for k, v in arguments.items()}).items()}
+
+    check_same(tf, tmp_path, results=results)
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_float_file_is_tensorflows(name, exported, tensorflow_roots):
-    ours, theirs = translated(exported.path(name)), ptq.load(exported.float_file(name))
-    assert described(ours) == described(theirs)
-    assert_same_constants(ours, theirs)
-    assert_same_signature(ours, theirs)
-    found, expected = run_by_name(ours), run_by_name(theirs)
-    for key in expected:
-        assert_same_bits(found[key], expected[key], key)
+def make_module(tf):
+    class Module(tf.Module):
+        """Two variables of the same name, a constant, a loop, a choice, two signatures."""
+
+        def __init__(self):
+            self.w = tf.Variable(np.arange(6, dtype=np.float32).reshape(2, 3), name="w")
+            self.b = {"x": tf.Variable([1.0, 2.0, 3.0], name="w"), "c": tf.constant([5.0, 6.0, 7.0])}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="left")])
+        def first(self, left):
+            a, b = tf.split(tf.matmul(left, self.w) + self.b["x"] * self.b["c"], [1, 2], axis=1)
+            return {"sum": a + 1, "rest": b}
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int32, name="n")])
+        def second(self, n):
+            i, y = tf.constant(0), tf.zeros([2])
+            while i < n:
+                y, i = y + self.b["x"][:2], i + 1
+            if n > 1:
+                y = y * self.b["x"][1:]
+            return {"y": y}
+
+    return Module()
 
 
-@pytest.mark.parametrize("name", [*SMALL, *LARGE])
-def test_quantized_file_is_tensorflows(name, exported, tensorflow_roots):
-    converter = ptq.Converter(translated(exported.path(name)))
-    converter.post_training_quantize = True
-    ours, theirs = converter.convert_to_graph(), ptq.load(exported.quantized_file(name))
-    assert [op.type for op in ours.operators] == [op.type for op in theirs.operators]
-    assert_same_constants(ours, theirs)
+def test_a_module_with_two_signatures(tf, tmp_path):
+    module = make_module(tf)
+    signatures = {"first": module.first, "second": module.second}
+    tf.saved_model.save(module, str(tmp_path), signatures=signatures)
+    assert signature_keys(tmp_path) == ["first", "second"]
+    flat = check_same(tf, tmp_path, "first")
+    assert [port.name for port in flat.outputs] == ["rest", "sum"]
+    check_same(tf, tmp_path, "second")
+    with pytest.raises(InputError, match="'first', 'second'"):
+        read(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cnn", "mobilenet", "module"])
-def test_folded_weights_differ_by_tensorflows_root_alone(name, exported):
-    ours, theirs = translated(exported.path(name)), ptq.load(exported.float_file(name))
-    for (place, mine), (_, other) in zip(constants(ours), constants(theirs), strict=True):
-        if mine.type != "FLOAT32":
-            assert mine.data.tolist() == other.data.tolist()
-        elif mine.data.ndim == 1:  # a bias: sums of at most three products, each below 8
-            bound = 3 * 8 * FOLDED_ERROR
-            np.testing.assert_allclose(mine.data, other.data, rtol=0, atol=bound, err_msg=str(place))
-        else:
-            bound = FOLDED_ERROR
-            np.testing.assert_allclose(mine.data, other.data, rtol=bound, atol=0, err_msg=str(place))
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_tensorflow_1(tf, tmp_path, use_resource):
+    v1 = tf.compat.v1
+    graph = tf.Graph()
+    with graph.as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 3], name="x")
+        w = v1.get_variable("w", [3, 2], use_resource=use_resource)
+        b = v1.get_variable("b", [2], use_resource=use_resource)
+        y = tf.nn.relu(tf.matmul(x, w) + b, name="y")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "saved"), {"x": x}, {"y": y})
+        convert = v1.graph_util.convert_variables_to_constants
+        frozen = convert(session, graph.as_graph_def(), ["y"]).SerializeToString()
+    flat = check_same(tf, tmp_path / "saved")
+    (tmp_path / "frozen.pb").write_bytes(frozen)
+    constants = [
+        {item.attributes["value"].tobytes() for item in graph.nodes if item.op == "Const"}
+        for graph in (flat, read(tmp_path / "frozen.pb"))
+    ]
+    assert constants[0] == constants[1] and len(constants[0]) == 2
 
 
-@pytest.mark.parametrize("name", ["cnn", "mlp", "sequences", "many", "unet", "mobilenet_v2", "module"])
-def test_outputs_are_tensorflows(name, exported):
-    import tensorflow as tf
-
-    graph = translated(exported.path(name))
-    interpreter = ptq.Interpreter(graph=graph)
-    inputs = [np.concatenate([value, value / 2]) for value in feeds(graph)]
-    for index, value in zip(graph.inputs, inputs, strict=True):
-        interpreter.resize_tensor_input(index, value.shape)
-    found = dict(zip(graph.signatures[0].outputs, interpreter.run(inputs), strict=True))
-    model = tf.saved_model.load(exported.path(name))
-    fed = {key: tf.constant(value) for key, value in zip(graph.signatures[0].inputs, inputs, strict=True)}
-    expected = model.signatures["serving_default"](**fed)
-    bound = rounding_bound(graph)
-    for key, value in found.items():
-        reference = expected[key].numpy()
-        scale = max(1.0, float(np.abs(reference).max()))
-        np.testing.assert_allclose(value, reference, rtol=0, atol=bound * scale)
+def test_variables_have_the_values_of_the_checkpoint(tf, tmp_path):
+    module = make_module(tf)
+    tf.saved_model.save(module, str(tmp_path), signatures=module.first)
+    reader = tf.train.load_checkpoint(str(tmp_path / "variables" / "variables"))
+    flat = read(tmp_path)
+    prefix = "StatefulPartitionedCall/StatefulPartitionedCall"
+    for name, key in [(f"{prefix}/MatMul", "w"), (prefix, "b/x")]:
+        saved = reader.get_tensor(f"{key}/.ATTRIBUTES/VARIABLE_VALUE")
+        found = [item for item in flat.nodes if item.name == f"{name}/ReadVariableOp"]
+        np.testing.assert_array_equal(found[0].attributes["value"], saved)
 
 
-def rounding_bound(graph):
-    """How far float32 results in different orders of summation may be apart, relative to the largest.
+def test_every_node_is_as_tensorflow_wrote_it(tf, tmp_path):
+    """Operator, attributes and constants against TensorFlow's own reading of the file, node by node."""
+    import keras
+    from tensorflow.core.protobuf import saved_model_pb2
+    from tensorflow.python.framework import op_def_registry
 
-    A layer of n products adds at most n STEP on each side and FOLDED_ERROR of its weights; every other
-    operator a few steps. The sum over all operators bounds the end result where no operator amplifies what it
-    reads, as is so for networks with normalized activations.
-    """
-    total = 0.0
-    for operator in graph.operators:
-        weights = graph.tensors[operator.inputs[1]] if len(operator.inputs) > 1 else None
-        terms = 4
-        if weights is not None and weights.is_constant and weights.shape:
-            terms = max(terms, weights.size // weights.shape[0])
-        total += 2 * terms * STEP + FOLDED_ERROR
-    return total
+    recurrent(keras).export(tmp_path, verbose=False)
+    model = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
+    graph = model.meta_graphs[0].graph_def
+    bodies = {item.signature.name: item for item in graph.library.function}
+    flat = read(tmp_path)
+    compared = 0
+    for name, body in flat.functions.items():
+        written = {item.name: item for item in bodies[name].node_def}
+        for item in body.nodes:
+            if item.op == "Placeholder" or (item.op == "Const" and item.name.endswith("ReadVariableOp")):
+                continue
+            assert item.op == written[item.name].op
+            defaults = {a.name: a.default_value for a in op_def_registry.get(item.op).attr}
+            for key, value in item.attributes.items():
+                stored = written[item.name].attr.get(key) or defaults[key]
+                assert same_attribute(tf, stored, value), (item.name, key)
+                compared += 1
+    assert compared > 100
+
+
+def same_attribute(tf, stored, value):
+    kind = stored.WhichOneof("value")
+    if kind == "tensor":
+        return np.array_equal(tf.make_ndarray(stored.tensor), value)
+    if kind == "type":
+        return value == ("variant" if stored.type == 21 else tf.as_dtype(stored.type).as_numpy_dtype)
+    if kind == "shape":
+        return tf.TensorShape(stored.shape) == tf.TensorShape(value and [None if s < 0 else s for s in value])
+    if kind == "s":
+        return stored.s.decode() == value
+    if kind == "list":
+        items = [item for _, items in stored.list.ListFields() for item in items]
+        if stored.list.type:
+            items = [np.dtype(tf.as_dtype(item).as_numpy_dtype) for item in items]
+        if stored.list.shape:
+            items = [None if item.unknown_rank else tuple(d.size for d in item.dim) for item in items]
+        return tuple(items) == value
+    return getattr(stored, kind) == value
+
+
+def test_a_table_is_refused_by_name(tf, tmp_path):
+    class Module(tf.Module):
+        def __init__(self):
+            values = tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64))
+            self.table = tf.lookup.StaticHashTable(values, -1)
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def run(self, x):
+            return self.table.lookup(x)
+
+    tf.saved_model.save(Module(), str(tmp_path))
+    with pytest.raises(UnsupportedError, match=r"in '.*LookupTableFindV2' \(LookupTableFindV2\)"):
+        read(tmp_path)
+
+
+def test_a_model_that_counts_its_calls_is_refused(tf, tmp_path):
+    class Module(tf.Module):
+        def __init__(self):
+            self.calls = tf.Variable(0.0)
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.float32)])
+        def run(self, x):
+            self.calls.assign_add(1.0)
+            return x
+
+    tf.saved_model.save(Module(), str(tmp_path))
+    with pytest.raises(UnsupportedError, match="changes a variable"):
+        read(tmp_path)
+
+
+SHARED = [
+    "kws_ds_cnn", "tfjs_small/int64_multiply", "tfjs_small/model_multi_output",
+    "tfjs_small/model_single_input_multi_output", "tfjs_small/module_with_multiple_signatures",
+    "tfjs_small/times_three_float", "tfjs_small/times_two_int", "tfjs_small/uint8_multiply",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_models_of_others(tf, shared, name):
+    directory = shared / "saved_models" / name
+    for key in signature_keys(directory):
+        check_same(tf, directory, key)

@@ -39,6 +39,9 @@ from ptq.saved_model.table import read_table
 
 Array = npt.NDArray[Any]
 
+Order = Literal["<", ">"]
+"""Of the bytes of a number: lowest first or highest first."""
+
 VERSION = 1
 """The version of the format that is read here."""
 
@@ -57,8 +60,10 @@ class Bundle:
                 f"{self._shard_count} files with data found in the header of '{prefix}.index', expected at "
                 "least 1; the file is damaged, or no index of variables"
             )
-        self._order: Literal["<", ">"] = ">" if header["endianness"] == 1 else "<"
+        self._order: Order = ">" if header["endianness"] == 1 else "<"
         self._shards: dict[int, memoryview] = {}
+        self._unclaimed: dict[int, int] = {}
+        self._claimed: set[bytes] = set()
         self._names = {_name(key): key for key in entries if not key.startswith(b"\0")}  # \0: of parts
 
     def keys(self) -> tuple[str, ...]:
@@ -91,7 +96,7 @@ class Bundle:
         if entry["slices"]:
             return self._read_parts(entry, shape, name)
         if kind == STRING:
-            return self._strings(entry, shape, name)
+            return _strings(self._data(entry, key, name), entry["crc32c"], shape, self._order, name)
         dtype = storage(kind)
         if dtype is None:
             raise UnsupportedError(
@@ -104,7 +109,7 @@ class Bundle:
                 f"variable '{name}' has {entry['size']} bytes, expected {size} for {dtype} {list(shape)}; "
                 "the index is damaged"
             )
-        data = self._data(entry, name)
+        data = self._data(entry, key, name)
         _check_sum(entry["crc32c"], data, name)
         value = np.frombuffer(data, dtype.newbyteorder(self._order)).astype(dtype, copy=False)
         return (widened(value) if kind == "bfloat16" else value).reshape(shape)
@@ -113,7 +118,8 @@ class Bundle:
         """A variable saved in parts, put together."""
         places = [extents(part) for part in entry["slices"]]
         keys = [slice_key(name, place) for place in places]
-        size = 0
+        if len(set(keys)) < len(keys):
+            raise FormatError(f"variable '{name}' lists a part twice; the index is damaged")
         for key in keys:
             if key not in self._entries:
                 raise FormatError(
@@ -126,53 +132,25 @@ class Bundle:
                     f"{len(part['slices'])} parts, expected type {entry['dtype']}, numbers, and no parts; "
                     "the index is damaged"
                 )
-            size += part["size"]
-            if size > sum(len(self._shard(shard)) for shard in {*self._shards, part["shard_id"]}):
-                raise FormatError(
-                    f"the parts of variable '{name}' have more bytes than the files with the data; the index "
-                    "is damaged"
-                )
         arrays = [self._read(key, name) for key in keys]
         return assembled(name, shape, arrays[0].dtype, list(zip(places, arrays, strict=True)))
 
-    def _strings(self, entry: wire.Message, shape: tuple[int, ...], name: str) -> Array:
-        """A tensor of strings: object[shape] of bytes. Source: ReadStringTensor."""
-        data, count = self._data(entry, name), math.prod(shape)
-        if count == 0 and not data:
-            return np.empty(shape, object)
-        if count > len(data):
-            raise FormatError(
-                f"variable '{name}' has {len(data)} bytes for {count} strings; the index is damaged"
-            )
-        lengths, place = [], 0
-        for _ in range(count):
-            length, place = wire.varint(data, place, len(data))
-            lengths.append(length)
-        if place + 4 + sum(lengths) != len(data):
-            raise FormatError(
-                f"variable '{name}' has strings of {sum(lengths)} bytes after byte {place + 4}, but "
-                f"{len(data)} bytes in all; the file is damaged"
-            )
-        # The checksums are of fixed-size lengths in the writer's byte order, not of the varints.
-        fixed = b"".join(struct.pack(self._order + ("I" if n < 2**32 else "Q"), n) for n in lengths)
-        (stored,) = struct.unpack_from(self._order + "I", data, place)
-        _check_sum(stored, fixed, name)
-        _check_sum(entry["crc32c"], fixed + bytes(data[place:]), name)
-        value = np.empty(count, object)
-        place += 4
-        for index, length in enumerate(lengths):
-            value[index] = bytes(data[place : place + length])
-            place += length
-        return value.reshape(shape)
-
-    def _data(self, entry: wire.Message, name: str) -> memoryview:
-        """The bytes that an entry claims."""
+    def _data(self, entry: wire.Message, key: bytes, name: str) -> memoryview:
+        """The bytes that an entry claims. No two may claim the same, so that the files bound the work."""
         shard, offset, size = entry["shard_id"], entry["offset"], entry["size"]
         content = self._shard(shard)
         if offset < 0 or size < 0 or offset + size > len(content):
             raise FormatError(
                 f"variable '{name}' has {size} bytes at byte {offset} of file {shard} of "
                 f"{self._shard_count}, which has {len(content)}; the file is cut off or damaged"
+            )
+        if key not in self._claimed:
+            self._claimed.add(key)
+            self._unclaimed[shard] -= size
+        if self._unclaimed[shard] < 0:
+            raise FormatError(
+                f"variable '{name}' shares bytes of file {shard} of {self._shard_count} with others, "
+                "expected bytes of its own; the index is damaged"
             )
         return content[offset : offset + size]
 
@@ -187,6 +165,7 @@ class Bundle:
             path = f"{self._prefix}.data-{number:05d}-of-{self._shard_count:05d}"
             expected = f"file {number + 1} of {self._shard_count} with the values of variables"
             self._shards[number] = _mapped(path, expected)
+            self._unclaimed[number] = len(self._shards[number])
         return self._shards[number]
 
 
@@ -200,11 +179,42 @@ def open_bundle(prefix: str | os.PathLike[str]) -> Bundle:
     return Bundle(prefix, dict(read_table(_mapped(f"{prefix}.index", "the index of the variables"))))
 
 
+def _strings(data: memoryview, checksum: int, shape: tuple[int, ...], order: Order, name: str) -> Array:
+    """A tensor of strings: object[shape] of bytes. Source: ReadStringTensor."""
+    count = math.prod(shape)
+    if count == 0 and not data:
+        return np.empty(shape, object)
+    if count > len(data):
+        raise FormatError(
+            f"variable '{name}' has {len(data)} bytes for {count} strings; the index is damaged"
+        )
+    lengths, place = [], 0
+    for _ in range(count):
+        length, place = wire.varint(data, place, len(data))
+        lengths.append(length)
+    if place + 4 + sum(lengths) != len(data):
+        raise FormatError(
+            f"variable '{name}' has strings of {sum(lengths)} bytes after byte {place + 4}, but "
+            f"{len(data)} bytes in all; the file is damaged"
+        )
+    # The checksums are of lengths of fixed size in the writer's byte order, not of the varints.
+    fixed = b"".join(struct.pack(order + ("I" if n < 2**32 else "Q"), n) for n in lengths)
+    (stored,) = struct.unpack_from(order + "I", data, place)
+    _check_sum(stored, fixed, name)
+    _check_sum(checksum, fixed + bytes(data[place:]), name)
+    value = np.empty(count, object)
+    place += 4
+    for index, length in enumerate(lengths):
+        value[index] = bytes(data[place : place + length])
+        place += length
+    return value.reshape(shape)
+
+
 def _mapped(path: str, expected: str) -> memoryview:
     """A file mapped into memory, read-only."""
     try:
         if not Path(path).is_file():  # a pipe would keep us waiting
-            raise OSError("no such file")
+            raise OSError("no such file, or not a plain one")
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 return memoryview(b"")

@@ -31,7 +31,7 @@ def undo_space_to_batch(flat: FlatGraph) -> FlatGraph:
     changed: dict[str, Node] = {}
     instead: dict[str, str] = {}
     for last in flat.nodes:
-        found = _match(last, by_name) if last.op == "BatchToSpaceND" else None
+        found = _found(last, by_name) if last.op == "BatchToSpaceND" else None
         if found is not None:
             first, convolution = found
             changed[convolution.name] = convolution
@@ -48,6 +48,14 @@ def _follow(instead: dict[str, str], name: str) -> str:
     while name in instead:
         name = instead[name]
     return name
+
+
+def _found(last: Node, by_name: dict[str, Node]) -> tuple[Node, Node] | None:
+    """As `_match`; nodes without the inputs and attributes that TensorFlow writes are left as they are."""
+    try:
+        return _match(last, by_name)
+    except (ValueError, IndexError, KeyError, TypeError):
+        return None
 
 
 def _match(last: Node, by_name: dict[str, Node]) -> tuple[Node, Node] | None:

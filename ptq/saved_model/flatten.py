@@ -27,6 +27,9 @@ CHANGES = ASSIGNS | {
 }  # fmt: skip
 """What changes a variable while the model runs."""
 
+READS = {"ReadVariableOp": 1, "VariableShape": 1, "ResourceGather": 2}
+"""What may take a variable, and how many inputs it has; the variable is the first."""
+
 LOOPS_OF_TENSORFLOW_1 = frozenset({"Enter", "Exit", "NextIteration", "LoopCond", "Switch", "Merge"})
 OUTSIDE = ("Table", "Iterator", "Queue", "Barrier", "Reader", "Dataset", "Restore", "ReadFile", "PyFunc")
 """Parts of the names of operators that need something outside of the graph's tensors."""
@@ -114,8 +117,7 @@ class Flattener:
             return self.with_bodies(name, node, inputs)
         if op in HANDLES and op != "VarHandleOp":
             return self.constant(name, node)
-        variables = [t for t in inputs if self.inliner.nodes[t.node].op == "VarHandleOp"]
-        if variables:
+        if any(self.inliner.nodes[tensor.node].op == "VarHandleOp" for tensor in inputs):
             return self.of_variable(name, node, inputs)
         return Made(op, tuple(inputs), {**self.attributes(node), **node.given})
 
@@ -132,23 +134,20 @@ class Flattener:
 
     def of_variable(self, name: str, node: Placed, inputs: list[Tensor]) -> Made:
         """A node that takes a variable: the value in its place."""
-        handle = inputs[0].node
+        handle = next(t.node for t in inputs if self.inliner.nodes[t.node].op == "VarHandleOp")
+        if READS.get(node.op) != len(inputs) or handle != inputs[0].node:
+            raise UnsupportedError(f"it takes the variable '{handle}'; ptq knows {', '.join(READS)}")
         made = self.constant(handle, self.inliner.nodes[handle])
-        if node.op == "ReadVariableOp" and len(inputs) == 1:
+        if node.op == "ReadVariableOp":
             return made
-        if node.op == "VariableShape" and len(inputs) == 1:
-            dtype = self.attributes(node).get("out_type", np.dtype(np.int32))
-            sizes = np.array(made.attributes["value"].shape, dtype)
+        if node.op == "VariableShape":
+            sizes = np.array(made.attributes["value"].shape, self.attributes(node).get("out_type", np.int32))
             return Made("Const", (), {"value": sizes, "dtype": sizes.dtype})
-        if node.op == "ResourceGather" and len(inputs) == 2:
-            params = self.add(f"{name}/params", made)
-            zero = {"value": np.array(0, np.int32), "dtype": np.dtype(np.int32)}
-            axis = self.add(f"{name}/axis", Made("Const", (), zero))
-            attributes = {"batch_dims": self.attributes(node).get("batch_dims", 0)}
-            return Made("GatherV2", (params, inputs[1], axis), attributes)
-        raise UnsupportedError(
-            f"it takes the variable '{handle}'; ptq knows ReadVariableOp, ResourceGather and VariableShape"
-        )
+        params = self.add(f"{name}/params", made)
+        zero = np.array(0, np.int32)
+        axis = self.add(f"{name}/axis", Made("Const", (), {"value": zero, "dtype": zero.dtype}))
+        attributes = {"batch_dims": self.attributes(node).get("batch_dims", 0)}
+        return Made("GatherV2", (params, inputs[1], axis), attributes)
 
     def add(self, name: str, made: Made) -> Tensor:
         """A node that the file does not have."""

@@ -66,7 +66,8 @@ def _concat(t: Translation, node: Node) -> list[int]:
 
 def _split(t: Translation, node: Node) -> list[int]:
     axis, x = t.inputs(node)
-    return t.op("SPLIT", [axis, x], node.name, {"num_splits": int(node.attributes["num_split"])})
+    parts = int(node.attributes["num_split"])
+    return t.op("SPLIT", [axis, x], node.name, {"num_splits": parts}, kinds=[t.type(x)] * parts)
 
 
 def _split_v(t: Translation, node: Node) -> list[int]:

@@ -140,7 +140,8 @@ def _batch_norm(t: Translation, node: Node) -> list[int]:
         raise refuse(node, "statistics that are computed at run time", "constants")
     epsilon = t.constant(np.array(node.attributes.get("epsilon", 1e-4), np.float32), f"{name}/epsilon")
     spread = t.data(t.one("ADD", [variance, epsilon], f"{name}/variance"))
-    assert spread is not None, "a sum of constants is a constant"
+    if spread is None:
+        raise refuse(node, f"variances of type {t.type(variance)}", "FLOAT32")
     root = t.constant(reciprocal_root(spread), f"{name}/root")
     multiplier = t.one("MUL", [scale, root], f"{name}/multiplier")
     shift = t.one("SUB", [offset, t.one("MUL", [mean, multiplier], f"{name}/mean")], f"{name}/shift")

@@ -10,6 +10,7 @@ from typing import Any
 from ptq.errors import FormatError, InputError, UnsupportedError
 from ptq.format.files import read_file
 from ptq.saved_model import wire
+from ptq.saved_model.bundle import open_bundle
 from ptq.saved_model.element_types import element_type
 from ptq.saved_model.flatten import Context, Flattener
 from ptq.saved_model.functions import Library, Tensor, graph_tensor
@@ -59,7 +60,7 @@ def _read_directory(directory: Path, signature_key: str | None) -> FlatGraph:
     budget, values = Budget(), Values()
     variables = Variables(
         saved_names(library, meta_graph["saver_def"], budget, values),
-        lambda: _bundle(directory),
+        lambda: open_bundle(directory / "variables" / "variables"),
         lambda bundle: captured_names(library, meta_graph["object_graph_def"], bundle),
     )
     return _flat(library, inputs, outputs, Context(variables, budget, values), key)
@@ -159,9 +160,3 @@ def _result_type(node: Message) -> Any:
         if attribute in node["attr"] and "type" in node["attr"][attribute]:
             return element_type(node["attr"][attribute]["type"])
     return element_type(1)
-
-
-def _bundle(directory: Path) -> Any:
-    from ptq.saved_model.bundle import open_bundle
-
-    return open_bundle(directory / "variables" / "variables")

@@ -100,7 +100,10 @@ class Rewriter:
         else:
             self._rename(old, new)
         self._dead.add(id(operator))
-        self._release(operator.inputs[1:])
+        self._uses.subtract(operator.inputs[1:])
+        for tensor in operator.inputs[1:]:
+            if tensor in self._producers:
+                self._remove_if_unused(self._producers[tensor])
         return True
 
     def _rename(self, old: int, new: int) -> None:
@@ -110,16 +113,13 @@ class Rewriter:
         self._uses[new] += self._uses.pop(old) - 1
 
     def _remove_if_unused(self, operator: Operator) -> None:
-        if id(operator) in self._dead or any(self._uses[i] > 0 for i in operator.outputs):
-            return
-        self._dead.add(id(operator))
-        self._release(operator.inputs)
-
-    def _release(self, tensors: Sequence[int]) -> None:
-        self._uses.subtract(tensors)
-        for tensor in tensors:
-            if tensor in self._producers:
-                self._remove_if_unused(self._producers[tensor])
+        pending = [operator]
+        while pending:
+            unused = pending.pop()
+            if id(unused) not in self._dead and not any(self._uses[i] > 0 for i in unused.outputs):
+                self._dead.add(id(unused))
+                self._uses.subtract(unused.inputs)
+                pending += [self._producers[i] for i in unused.inputs if i in self._producers]
 
     # --- the loop ---------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ The file is blocks, one after the other, and is read from its end:
   footer          48 bytes: where the meta index lies, where the index block lies, zeros up to byte 40, and
                   the magic number 0xdb4775248b80fb57. "Where" is two varints, offset and size.
 
-After each block stand five bytes that its size does not count: the kind of compression (0 none, 1 Snappy)
-and the masked CRC-32C of block and kind. In a block, a key is stored as what is new in it, since neighbours
-in a sorted table begin alike:
+After each block stand five bytes that its size does not count: the kind of compression (0 none; 1 Snappy,
+which TensorFlow reads but leaves out in writing) and the masked CRC-32C of block and kind. In a block, a key
+is stored as what is new in it, since neighbours in a sorted table begin alike:
 
   varint  how many bytes it shares with the key before
   varint  how many are its own           varint  how many the value has

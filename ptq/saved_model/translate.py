@@ -6,7 +6,7 @@ normalization, an activation) is joined afterwards by `fuse`.
 
 from __future__ import annotations
 
-from ptq.errors import PtqError, UnsupportedError
+from ptq.errors import GraphError, PtqError, UnsupportedError
 from ptq.graph import Graph, Signature
 from ptq.saved_model import fuse, layers, movement, pointwise, pools
 from ptq.saved_model.dilation import undo_space_to_batch
@@ -18,6 +18,9 @@ RULES: dict[str, Rule] = {
     **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES
 }  # fmt: skip
 """The operations that ptq translates, and how."""
+
+WRONG = (ValueError, IndexError, KeyError, TypeError, AttributeError, ArithmeticError, MemoryError)
+"""What a rule raises for a node that has not the inputs and attributes which TensorFlow writes."""
 
 SHOWN = 10
 """So many operations are named in an error."""
@@ -34,6 +37,11 @@ def translate(flat: FlatGraph) -> Graph:
         t.feed(port)
     _translate_nodes(t, flat)
     graph = t.graph
+    for port in flat.outputs:
+        if not t.knows([port.tensor]):
+            raise GraphError(
+                f"output '{port.name}' follows from a tensor that no node writes; the SavedModel is damaged"
+            )
     graph.outputs = [t.value(port.tensor) for port in flat.outputs]
     _name_outputs(graph, flat)
     inputs = {port.name: index for port, index in zip(flat.inputs, graph.inputs, strict=True)}
@@ -69,7 +77,7 @@ def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
             problems.append(str(error))
         except PtqError as error:
             raise type(error)(f"{_where(node)}: {error}") from error
-        except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:
+        except WRONG as error:
             raise UnsupportedError(
                 f"{_where(node)}: {type(error).__name__} ({error}); the node does not fit its inputs, or ptq "
                 "does not know this form of it"

@@ -7,6 +7,7 @@ on what is unknown; one that is equal does not. The same holds for integers that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import count
@@ -27,11 +28,17 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 WORLDS = 2
-UNIT = 2520
-"""Unknown sizes are multiples of it: divisible by all that a model may want to divide a batch by."""
+BATCH, SIZE = 60, 420
+"""An unknown batch and other unknown sizes are multiples of these: a model may divide them by small numbers.
+
+Their products with numbers of channels stay in int32, in which models compute with shapes.
+"""
 
 LARGEST_KNOWN = 4096
 """Computed integers are followed up to so many: shapes and indices, not images."""
+
+LARGEST_FOLDED = 8 << 20
+"""What depends on constants alone is computed up to so many bytes, or as many as it is made of."""
 
 
 class Translation:
@@ -170,8 +177,7 @@ class Translation:
             return [np.array(world[operator.inputs[0]].shape, DTYPES[kinds[0]])]
         if any(t is not None and t.data is None for t in tensors) or operator.type not in kernels.FLOAT:
             return None
-        constant = all(i == ABSENT or self.graph.tensors[i].is_constant for i in operator.inputs)
-        if not constant and sum(int(np.prod(s)) for s in shapes) > LARGEST_KNOWN:
+        if not self._is_small(operator, shapes):
             return None
         outputs = [Tensor("", shape, kind) for shape, kind in zip(shapes, kinds, strict=True)]
         data = [None if t is None else t.data for t in tensors]
@@ -179,6 +185,15 @@ class Translation:
             return kernels.evaluate(Call(operator, tensors, data, outputs), operator.type)
         except PtqError:
             return None
+
+    def _is_small(self, operator: Operator, shapes: Sequence[Shape]) -> bool:
+        """Whether the outputs are worth computing; a few bytes of a file can ask for any size."""
+        tensors = [self.graph.tensors[i] for i in operator.inputs if i != ABSENT]
+        elements = sum(math.prod(shape) for shape in shapes)
+        if not all(tensor.is_constant for tensor in tensors):
+            return elements <= LARGEST_KNOWN
+        read = sum(tensor.data.nbytes for tensor in tensors if tensor.data is not None)
+        return elements * 8 <= max(LARGEST_FOLDED, 2 * read)
 
     # --- bookkeeping ------------------------------------------------------------------------------
 
@@ -201,7 +216,10 @@ class Translation:
 
 def _assume(shape: Shape, world: int) -> Shape:
     """The sizes of one world; what is unknown of the same dimension, such as the batch, is one number."""
-    return tuple(size if size >= 0 else UNIT * (axis + 1) * (world + 1) for axis, size in enumerate(shape))
+    return tuple(
+        size if size >= 0 else (world + 1) * (SIZE * axis if axis else BATCH)
+        for axis, size in enumerate(shape)
+    )
 
 
 Rule = Callable[[Translation, Node], list[int]]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import FormatError, UnsupportedError
-from ptq.saved_model.element_types import element_type
+from ptq.saved_model.element_types import element_type, widened
 from ptq.saved_model.nodes import FunctionName
 from ptq.saved_model.wire import Message
 
@@ -178,4 +178,4 @@ def _listed(values: list[Any], name: str) -> Array:
 
 def _widened(values: Array, name: str) -> Array:
     """bfloat16 is the upper half of a float32; everything else is as it is."""
-    return (values.astype("<u4") << 16).view("<f4") if name == "bfloat16" else values
+    return widened(values) if name == "bfloat16" else values

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import FormatError, GraphError, UnsupportedError
 from ptq.saved_model import wire
+from ptq.saved_model.bundle import Bundle
 from ptq.saved_model.element_types import element_type
 from ptq.saved_model.functions import Library, Tensor
 from ptq.saved_model.inline import CALLS, Budget, Inliner, Placed, called
@@ -32,13 +33,6 @@ Array = npt.NDArray[Any]
 HANDLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
-
-
-class Bundle(Protocol):
-    """What is needed of `ptq.saved_model.bundle.Bundle`."""
-
-    def read(self, key: str) -> Array:
-        """The tensor of that name."""
 
 
 @dataclass
@@ -145,6 +139,8 @@ def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -
     A tensor of the bundle lists the same objects with the names of their tensors.
     """
     saved = wire.decode(TABLES, "SavedObjectGraph", object_graph)["concrete_functions"]
+    if not saved:
+        return {}
     listed = bundle.read(OBJECT_GRAPH)
     if listed.dtype.kind != "O" or listed.size != 1:
         raise FormatError(f"'{OBJECT_GRAPH}' is {listed.dtype} {listed.shape}, expected one string")

@@ -109,6 +109,8 @@ def decode(spec: Tables, message: str, data: Bytes) -> Message:
 
 def varint(data: Bytes, position: int, end: int) -> tuple[int, int]:
     """The unsigned number at `position`, and the position after it; it must end before `end`."""
+    if position < end and data[position] < 0x80:  # most numbers
+        return data[position], position + 1
     value = shift = 0
     for place in range(position, min(end, position + 10)):
         byte = data[place]
