@@ -70,7 +70,8 @@ LAYERS = """
     saved_model.movement saved_model.dilation saved_model.order saved_model.rewriter
     saved_model.patterns saved_model.fuse saved_model.translate saved_model
     converter
-    zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
+    zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export
+    zoo.tensorflow_export zoo.mobilenet
     zoo.standardize zoo.inception zoo.resnet zoo.lstm
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump
