@@ -120,7 +120,10 @@ def compare(name, directory, rounds, folder):
             target = Path(folder) / f"{converter}.tflite"
             runs[converter].append(measure(setup, directory, target))
             sizes[converter] = target.stat().st_size
-    medians = {key: [statistics.median(column) for column in zip(*run, strict=True)] for key, run in runs.items()}
+    medians = {
+        converter: [statistics.median(column) for column in zip(*run, strict=True)]
+        for converter, run in runs.items()
+    }
     print(f"\n{name}")
     print(f"  {'':<16}" + "".join(f"{column:>16}" for column in COLUMNS) + f"{'bytes':>14}")
     for converter, (whole, after, resident, own) in medians.items():
