@@ -26,7 +26,9 @@ SAMPLES = {
     "bit_ruler": lambda: plot.bit_ruler(19_262, 1_341_404_186, -9),
     "byte_fates": lambda: plot.byte_fates(["refused", "other output", "same output"] * 20),
     "byte_shares": lambda: plot.byte_shares({"a": FILE, "b": FILE[:3]}, "title"),
-    "catches": lambda: plot.catches({"a": [True, False], "b": [True, True]}, ["boundary", "random"], "title"),
+    "catches": lambda: plot.catches(
+        {"a": [True, False] * 8, "b": [True] * 16}, ["boundary"] * 8 + ["random"] * 8, "title"
+    ),
     "changed_answers": lambda: plot.changed_answers([[0.9, 0.1], [0.52, 0.48]], [[0.8, 0.2], [0.49, 0.51]]),
     "channel_ranges": lambda: plot.channel_ranges([plot.Ranges("a", [0.3, 12.7, 0.02, 1])] * 2, "title"),
     "chosen_ranges": lambda: plot.chosen_ranges(REALS, {"a": (-4, 4), "b": (-2, 2), "c": (-1, 1)}, "title"),

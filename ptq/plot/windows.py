@@ -70,6 +70,8 @@ def error_map(errors: npt.ArrayLike, step: float, title: str = "") -> Picture:
                 ink = "white" if abs(values[y, x]) > 0.6 * reach else BLACK
                 area.text(x, y, f"{values[y, x]:.3g}", ha="center", va="center", fontsize=9, color=ink)
     area.set(xlabel="column of the output", ylabel="row of the output", title=title)
+    for axis in (area.xaxis, area.yaxis):
+        axis.get_major_locator().set_params(integer=True)
     wrong, largest = int(np.sum(values != 0)), float(np.abs(values).max(initial=0))
     at_edge = wrong - int(np.sum(values[1:-1, 1:-1] != 0))
     return Picture(
