@@ -92,5 +92,24 @@ def test_the_shipped_model_is_what_the_script_writes(tmp_path):
             assert np.array_equal(found.attributes[key], value)
 
 
+@pytest.mark.peers
+def test_the_shipped_model_has_the_int8_weights_of_tensorflows_file():
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(data.SAVED_MODEL))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    ours, theirs = ptq.load(files(data.SAVED_MODEL)["quantized"]), ptq.load(converter.convert())
+    assert [op.type for op in ours.operators] == [op.type for op in theirs.operators]
+    compared = 0
+    for mine, other in zip(ours.operators, theirs.operators, strict=True):
+        for index, reference in zip(mine.inputs, other.inputs, strict=True):
+            found, expected = ours.tensors[index], theirs.tensors[reference]
+            assert found.type == expected.type
+            if expected.type == "INT8":
+                assert np.array_equal(found.data, expected.data)
+                compared += expected.data.size
+    assert compared == 19_456  # of six pointwise convolutions
+
+
 def test_the_shipped_model_is_small():
     assert sum(path.stat().st_size for path in data.SAVED_MODEL.rglob("*") if path.is_file()) < 400_000
