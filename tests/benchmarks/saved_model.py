@@ -26,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CONVERTERS = {
     "ptq": """
 import ptq
+from ptq import converter, saved_model  # else imported on first use
 def convert(directory):
     converter = ptq.Converter.from_saved_model(directory)
     converter.post_training_quantize = True
@@ -33,6 +34,7 @@ def convert(directory):
 """,
     "TFLiteConverter": """
 import tensorflow as tf
+tf.lite.TFLiteConverter  # imported on first use, too
 def convert(directory):
     converter = tf.lite.TFLiteConverter.from_saved_model(directory)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -137,7 +139,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", help=f"of {', '.join(MODELS)}, or SavedModel directories")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="where exported models stay, and are found")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         exports = arguments.keep or Path(folder)
