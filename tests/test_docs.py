@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ptq.cli import main
 from ptq.oracle.draw import DRAWS
 from ptq.oracle.files import read_vectors
 from ptq.oracle.mistakes import MISTAKES
+from ptq.zoo.data import SAVED_MODEL
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ["README.md", "tutorials.md"]
@@ -58,11 +60,10 @@ def test_the_readme_s_commands_are_the_command_line_s():
     assert all(re.search(rf"\b{command}\b", known) for command in commands)
 
 
-def write_what_the_commands_read(block):
+def write_what_the_commands_read():
     """The files that the README's commands take for granted, in the current folder."""
-    names = {}
-    exec(compile(block, "README.md", "exec"), names)
-    ptq.save(names["graph"], "float.tflite")
+    shutil.copytree(SAVED_MODEL, "saved_model_dir")
+    Path("float.tflite").write_bytes(ptq.Converter.from_saved_model(SAVED_MODEL).convert())
     x = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
     np.savez("inputs.npz", image=x)
     np.save("x.npy", x[:1])
@@ -80,7 +81,7 @@ def test_the_readme_s_commands_run(tmp_path, monkeypatch, capsys):
     """One after the other, in an empty folder; those that install and test run in CI."""
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "README.md").read_text()
-    write_what_the_commands_read(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
+    write_what_the_commands_read()
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("ptq ")]
     assert len(commands) >= 10

@@ -72,7 +72,8 @@ LAYERS = """
     saved_model.loops saved_model.cells saved_model.lists saved_model.recurrent
     saved_model.fuse saved_model.control saved_model.translate saved_model
     converter
-    zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
+    zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export
+    zoo.tensorflow_export zoo.mobilenet
     zoo.standardize zoo.inception zoo.resnet zoo.lstm
     zoo zoo.train
     plot.picture plot.numbers plot.arithmetic plot.models plot.targets plot.hexdump

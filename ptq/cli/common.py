@@ -51,8 +51,24 @@ def add_inputs(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def load_model(path: str) -> tuple[Graph, bytes | None]:
-    """A model and the bytes that it came from; None for a directory, which is no single file."""
+MODEL = "a .tflite file, or a directory: TensorFlow's SavedModel, or what ptq.save_directory wrote"
+"""What `load_model` reads, for the help of an argument."""
+
+
+def is_tensorflows(path: str) -> bool:
+    """Whether a SavedModel of TensorFlow lies there, or one of its frozen graphs."""
+    return (Path(path) / "saved_model.pb").exists() or path.endswith(".pb")
+
+
+def load_model(path: str, signature: str | None = None) -> tuple[Graph, bytes | None]:
+    """A model and the bytes that it came from; None for a directory, which is no single file.
+
+    signature: which one of a SavedModel's; each is a model of its own.
+    """
+    if is_tensorflows(path):
+        from ptq import saved_model  # heavy, and not needed for other sources
+
+        return saved_model.translate(saved_model.read(path, signature)), None
     if Path(path).is_dir():
         return load_directory(path), None
     content = read_file(path, "a .tflite file")

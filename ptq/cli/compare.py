@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ptq.cli.common import add_command, add_inputs, columns, given_inputs, load_model
+from ptq.cli.common import MODEL, add_command, add_inputs, columns, given_inputs, load_model
 from ptq.compare import compare
 from ptq.comparison.glossary import GLOSSARY
 from ptq.comparison.report_html import page
@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
         "integers.tflite --numerics float litert_reference --random 0",
     ]
     sub = add_command(commands, "compare", _run, about, examples, NOTES)
-    sub.add_argument("a", help="the reference: a .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("a", help=f"the reference: {MODEL}")
     sub.add_argument("b", nargs="?", help="the model to judge, likewise; without it, a in another arithmetic")
     add_inputs(sub)
     names = ", ".join(name.lower() for name in PRESETS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ptq.arrays import read_samples
-from ptq.cli.common import add_command, load_model
+from ptq.cli.common import MODEL, add_command, is_tensorflows, load_model
 from ptq.converter import Converter
 from ptq.errors import InputError
 from ptq.format import save
@@ -30,11 +30,15 @@ def add(commands: Any) -> None:
         "float.tflite -o small.tflite --post-training-quantize",
         "float.tflite -o small.tflite --full-integer --samples images.npy --io int8 --quality",
         "float.tflite -o small.tflite --post-training-quantize --skip 'head/*' --skip SVDF",
-        "saved_model -o half.tflite --float16",
+        "saved_model_dir -o small.tflite --post-training-quantize --signature serving_default",
     ]
     sub = add_command(commands, "convert", _run, about, examples)
-    sub.add_argument("model", help="a float .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("model", help=f"in float: {MODEL}")
     sub.add_argument("-o", "--output", metavar="FILE", required=True, help="the .tflite file to write")
+    sub.add_argument(
+        "--signature", metavar="KEY",
+        help="which of a SavedModel's signatures: serving_default, or the only one, if not given",
+    )  # fmt: skip
     smaller = sub.add_mutually_exclusive_group()
     smaller.add_argument(
         "--post-training-quantize", action="store_true",
@@ -88,11 +92,14 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.usage_error(f"--{given[0]} belongs to --full-integer")
     if arguments.full_integer and not arguments.samples:
         arguments.usage_error("--full-integer needs --samples, from which the ranges of activations follow")
+    if arguments.signature is not None and not is_tensorflows(arguments.model):
+        arguments.usage_error("--signature chooses one of a SavedModel of TensorFlow, which this is not")
     recipe = find_recipe(arguments.recipe or "current").name
     source, target = Path(arguments.model), Path(arguments.output)
-    graph, content = load_model(arguments.model)
+    graph, content = load_model(arguments.model, arguments.signature)
     before = _size(source)  # the target may be the same file
-    converter = Converter(graph) if content is not None else Converter.from_graph(graph)
+    simple = content is not None or is_tensorflows(arguments.model)
+    converter = Converter(graph) if simple else Converter.from_graph(graph)
     converter.post_training_quantize, converter.recipe = arguments.post_training_quantize, recipe
     converter.float16, skip = arguments.float16, _Skip(arguments.skip)
     converter.skip = skip if arguments.skip else None
@@ -145,4 +152,5 @@ class _Skip:
 
 
 def _size(path: Path) -> int:
-    return sum(p.stat().st_size for p in path.iterdir()) if path.is_dir() else path.stat().st_size
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(p.stat().st_size for p in files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ptq.cli.common import add_command, add_inputs, given_inputs, load_model
+from ptq.cli.common import MODEL, add_command, add_inputs, given_inputs, load_model
 from ptq.errors import InputError
 from ptq.numerics import find_numerics
 
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "The arithmetic is that of ptq's scalar specification; the last line says whether the kernels agree."
     )
     sub = add_command(commands, "explain", _explain, about, examples, notes)
-    sub.add_argument("model", help="a .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("model", help=MODEL)
     sub.add_argument(
         "--op", metavar="N", type=int, required=True, help="the operator's position; see ptq inspect"
     )

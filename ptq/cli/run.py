@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ptq.arrays import save_arrays, value_text
-from ptq.cli.common import add_command, add_inputs, given_inputs, load_model
+from ptq.cli.common import MODEL, add_command, add_inputs, given_inputs, load_model
 from ptq.graph import Array, Graph, Signature
 from ptq.interpreter import Interpreter
 from ptq.signature_runner import find_signature
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     ]
     notes = "States (variables) start at zero: a run is one invocation."
     sub = add_command(commands, "run", _run, about, examples, notes)
-    sub.add_argument("model", help="a .tflite file, or a directory saved by ptq.save_directory")
+    sub.add_argument("model", help=MODEL)
     add_inputs(sub)
     sub.add_argument(
         "--signature", metavar="KEY",
@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    graph, _ = load_model(arguments.model)
+    graph, _ = load_model(arguments.model, arguments.signature)
     interpreter = Interpreter(graph=graph)
     signature = None if arguments.signature is None else find_signature(graph, arguments.signature)
     entry = graph if signature is None else [graph, *graph.subgraphs][signature.subgraph]

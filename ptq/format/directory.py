@@ -97,7 +97,8 @@ def _check_kind(target: Path) -> None:
             "Converter.from_saved_model reads both"
         )
     raise InputError(
-        f"'{target}' is no saved model: {GRAPH_FILE} and {WEIGHTS_FILE} expected; save_directory writes them"
+        f"'{target}' is no saved model: expected {GRAPH_FILE} and {WEIGHTS_FILE}, which save_directory "
+        "writes, or saved_model.pb, which TensorFlow writes"
     )
 
 

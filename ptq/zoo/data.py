@@ -30,6 +30,10 @@ HOW_TO_GET = (
 
 SHIPPED_TEST, SHIPPED_CALIBRATION = 2000, 500
 _FOLDER = Path(__file__).parent / "data"
+
+SAVED_MODEL = _FOLDER / "fashion_saved_model"
+"""A SavedModel of TensorFlow: the trained fashion_ds_cnn, as `ptq.zoo.tensorflow_export` writes it."""
+
 _FILE = "fashion_mnist.npz"
 _NO_WEIGHTS = ("fashion_mnist", "place_names")
 
