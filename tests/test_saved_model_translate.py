@@ -245,10 +245,16 @@ def test_arithmetic_that_is_one_operator(name):
 
 def test_what_changes_nothing_is_dropped():
     f = Flat()
-    x = f.op("Transpose", [f.op("Relu", [f.input("x", (-1, 3))]), np.int32([0, 1])])
+    x = f.op("Transpose", [f.op("Relu", [f.input("x", (2, 3))]), np.int32([0, 1])])
     x = f.op("AddV2", [f.op("RealDiv", [x, np.float32(1)]), np.zeros(3, np.float32)])
     x = f.op("Reshape", [f.op("Reshape", [x, np.int32([-1, 3, 1])]), np.int32([-1, 3])])
     assert types(translate(f.finish(f.op("Relu", [x])))) == ["RELU"]
+
+
+def test_a_reshape_to_the_same_open_shape_stays_as_in_tensorflows_files():
+    f = Flat()
+    x = f.op("Exp", [f.op("Reshape", [f.op("Neg", [f.input("x", (-1, 3))]), np.int32([-1, 3])])])
+    assert types(translate(f.finish(x))) == ["NEG", "EXP", "RESHAPE"]
 
 
 # --- open sizes -----------------------------------------------------------------------------------

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from ptq.errors import GraphError, PtqError, UnsupportedError
 from ptq.graph import Graph, Signature
-from ptq.saved_model import fuse, layers, movement, pointwise, pools
+from ptq.saved_model import composed, einsum, fuse, layers, movement, pointwise, pools
 from ptq.saved_model.dilation import undo_space_to_batch
 from ptq.saved_model.nodes import FlatGraph, Node
 from ptq.saved_model.order import CALLS, in_converter_order
 from ptq.saved_model.translation import Rule, Translation
 
 RULES: dict[str, Rule] = {
-    **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES
+    **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES, **composed.RULES, **einsum.RULES
 }  # fmt: skip
 """The operations that ptq translates, and how."""
 
