@@ -18,7 +18,9 @@ BLOCKS = {"DepthToSpace": "DEPTH_TO_SPACE", "SpaceToDepth": "SPACE_TO_DEPTH"}
 
 def _reshape(t: Translation, node: Node) -> list[int]:
     x, shape = t.inputs(node)
-    data = t.data(shape)
+    data, own = t.data(shape), t.made_by(shape, "SHAPE")
+    if own is not None and own.inputs[0] == x:  # the shape that it has, packed again from its sizes
+        return [x]
     if data is None:
         return t.op("RESHAPE", [x, shape], node.name)
     return [to_shape(t, x, [int(n) for n in data], node.name)]

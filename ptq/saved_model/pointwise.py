@@ -74,7 +74,12 @@ def _two(t: Translation, type: str, a: int, b: int, name: str) -> int:
     """An operator on two operands; a constant comes second where the order does not matter."""
     if type in COMMUTATIVE and t.data(a) is not None and t.data(b) is None:
         a, b = b, a
-    return t.one(type, [a, b], name)
+    return t.one(type, [a, b], name, version=3 if type == "SUB" and _is_wide(t, a, b) else 1)
+
+
+def _is_wide(t: Translation, a: int, b: int) -> bool:
+    """Whether operands of different shapes have more than four dimensions."""
+    return t.shape(a) != t.shape(b) and max(t.rank(a), t.rank(b)) > MOST_BROADCAST
 
 
 def _compare(t: Translation, node: Node) -> list[int]:
@@ -149,9 +154,9 @@ def select(t: Translation, condition: int, a: int, b: int, name: str) -> int:
 
 def _squared_difference(t: Translation, node: Node) -> list[int]:
     a, b = t.inputs(node)
-    if t.shape(a) == t.shape(b) or max(t.rank(a), t.rank(b)) <= MOST_BROADCAST:
+    if not _is_wide(t, a, b):
         return t.op("SQUARED_DIFFERENCE", [a, b], node.name)
-    return t.op("SQUARE", t.op("SUB", [a, b], f"{node.name}/difference"), node.name)
+    return t.op("SQUARE", [_two(t, "SUB", a, b, f"{node.name}/difference")], node.name)
 
 
 def _batch_norm(t: Translation, node: Node) -> list[int]:

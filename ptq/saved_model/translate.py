@@ -48,8 +48,18 @@ def translate(flat: FlatGraph) -> Graph:
     outputs = {port.name: index for port, index in zip(flat.outputs, graph.outputs, strict=True)}
     graph.signatures = [Signature(flat.signature_key or "serving_default", inputs, outputs)]
     fuse.fuse(graph)
+    _share_versions(graph)
     graph.validate()
     return graph
+
+
+def _share_versions(graph: Graph) -> None:
+    """The greatest version for all operators of a type, as TensorFlow writes each type once in a file."""
+    versions: dict[str, int] = {}
+    for operator in graph.operators:
+        versions[operator.type] = max(versions.get(operator.type, 1), operator.version)
+    for operator in graph.operators:
+        operator.version = versions[operator.type]
 
 
 def _name_outputs(graph: Graph, flat: FlatGraph) -> None:
