@@ -67,8 +67,9 @@ LAYERS = """
     passes.integer_rules passes.activation_scales passes.integer_constants passes.integer_wiring
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction
     saved_model.attributes saved_model.translation saved_model.layers saved_model.pointwise saved_model.pools
-    saved_model.movement saved_model.composed saved_model.einsum saved_model.dilation saved_model.order
-    saved_model.rewriter saved_model.patterns saved_model.fuse saved_model.translate saved_model
+    saved_model.movement saved_model.composed saved_model.einsum saved_model.differences
+    saved_model.dilation saved_model.order saved_model.rewriter
+    saved_model.patterns saved_model.fuse saved_model.translate saved_model
     converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo.standardize zoo.inception zoo.resnet zoo.lstm

@@ -1,6 +1,7 @@
 """Layers of Keras and forms of Einsum, one at a time: TensorFlow's file, and TensorFlow's numbers."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from tensorflow_models import randomise
 
 import ptq
 from ptq.errors import UnsupportedError
+from ptq.saved_model import translate
+from ptq.saved_model.differences import MISSING
 
 pytestmark = pytest.mark.peers
 
@@ -155,9 +158,56 @@ def test_einsum(equation, tmp_path):
     assert_tensorflows(functions(tmp_path, functools.partial(tf.einsum, equation), *EQUATIONS[equation]))
 
 
-@pytest.mark.parametrize("name, operation, made", [("gelu", "Erfc", "GELU")])
-def test_activations_that_ptq_has_no_kernel_for_are_refused(name, operation, made, tmp_path):
-    path = exported(activation(name)(), tmp_path)
-    assert types(converted(path)) == [made]
-    with pytest.raises(UnsupportedError, match=rf"{operation} '.*\nsupported are"):
-        translated(path)
+# --- what ptq refuses, and what else differs ------------------------------------------------------
+
+
+def every_missing_operation(x, volume, numbers):
+    """Each operation of MISSING once, with TensorFlow's names."""
+    import tensorflow as tf
+
+    raw = tf.raw_ops
+    return [
+        tf.reduce_all(x > 0, 1), tf.atan2(x, x), tf.bitcast(x, tf.int32), raw.Ceil(x=x), tf.cos(x), tf.sin(x),
+        raw.Bucketize(input=x, boundaries=[0.0, 1.0]),
+        tf.nn.conv3d(volume, tf.ones((2, 2, 2, 1, 1)), [1] * 5, "SAME"),
+        tf.cumsum(x, 1), tf.nn.gelu(x), tf.gather_nd(x, [[0, 1], [2, 3]]), tf.nn.lrn(volume[:, 0]),
+        tf.linalg.diag(x), tf.pad(x, [[1, 1], [2, 0]], "REFLECT"), tf.one_hot(numbers, 5), x**3.0,
+        tf.signal.rfft(x), raw.Rint(x=x), raw.Round(x=x + 1), tf.scatter_nd([[1], [3], [0], [2]], x, [5, 4]),
+        tf.math.segment_sum(x, [0, 0, 1, 1]), tf.sign(x),
+        tf.space_to_batch(volume[:, 0], [2, 2], [[0, 0], [0, 0]]),
+        tf.math.top_k(x, 2)[0], tf.unique(numbers)[0], tf.where(x > 1),
+    ]  # fmt: skip
+
+
+def test_what_ptq_has_no_kernel_for_is_refused_by_name(tmp_path):
+    """And nothing else of the same graph; all of it is in TensorFlow's file."""
+    import tensorflow as tf
+
+    class Module(tf.Module):
+        @tf.function(input_signature=[
+            tf.TensorSpec((4, 4)), tf.TensorSpec((1, 4, 4, 4, 1)), tf.TensorSpec((4,), tf.int32)
+        ])  # fmt: skip
+        def __call__(self, *arguments):
+            return {f"y{n}": y for n, y in enumerate(every_missing_operation(*arguments))}
+
+    tf.saved_model.save(Module(), tmp_path)
+    assert set(MISSING.values()) <= set(types(converted(tmp_path)))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UnsupportedError) as error:
+        patch.setattr(sys.modules[translate.__module__], "SHOWN", 100)
+        translated(tmp_path)
+    refused = {line.split()[0] for line in str(error.value).splitlines()[1:-1]}
+    assert refused == set(MISSING)
+
+
+def test_sums_of_several_and_outer_products_are_written_with_other_operators(tmp_path):
+    import tensorflow as tf
+
+    cases = [
+        (lambda a, b: tf.add_n([a, b, a]), ["ADD_N"], ["ADD", "ADD"]),
+        (lambda a, b: tf.einsum("i,j->ij", a, b), ["RESHAPE"] * 2 + ["FULLY_CONNECTED"],
+         ["RESHAPE"] * 2 + ["BATCH_MATMUL"]),
+    ]  # fmt: skip
+    for number, (function, theirs, ours) in enumerate(cases):
+        path = functions(tmp_path / str(number), function, (4,), (4,))
+        assert types(converted(path)) == theirs
+        assert types(translated(path)) == ours

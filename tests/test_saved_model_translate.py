@@ -478,8 +478,9 @@ def test_operators_of_a_type_have_one_version():
 @pytest.mark.parametrize(
     "equation, found",
     [
-        (b"bii->bi", "'bii->bi'"), (b"bij,bk->bk", "'bij,bk->bk'"), (b"bij->", "'bij->'"), (b"b?j->b", r"'b\?j->b'"),
-        (b"bij->bx", "'bij->bx'"), (b"", "''"), (b"ab,bc,cd->ad", "'ab,bc,cd->ad'"), (b"abc,abd->ab", "'abc"),
+        (b"bii->bi", "'bii->bi'"), (b"bij,bk->bk", "'bij,bk->bk'"), (b"bij->", "'bij->'"), (b"", "''"),
+        (b"b?j->b", r"'b\?j->b'"), (b"bij->bx", "'bij->bx'"), (b"ab,bc,cd->ad", "'ab,bc,cd->ad'"),
+        (b"abc,abd->ab", "'abc,abd->ab'"),
     ],
 )  # fmt: skip
 def test_forms_of_einsum_that_tensorflow_lite_cannot_compute_are_refused(equation, found):

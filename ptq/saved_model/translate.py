@@ -9,6 +9,7 @@ from __future__ import annotations
 from ptq.errors import GraphError, PtqError, UnsupportedError
 from ptq.graph import Graph, Signature
 from ptq.saved_model import composed, einsum, fuse, layers, movement, pointwise, pools
+from ptq.saved_model.differences import MISSING
 from ptq.saved_model.dilation import undo_space_to_batch
 from ptq.saved_model.nodes import FlatGraph, Node
 from ptq.saved_model.order import CALLS, in_converter_order
@@ -79,7 +80,8 @@ def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
             continue
         rule = RULES.get(node.op)
         if rule is None:
-            problems.append(f"{node.op} '{node.name}'")
+            known = MISSING.get(node.op)
+            problems.append(f"{_where(node)}" + (f": ptq has no {known}" if known else ""))
             continue
         try:
             t.define(node, rule(t, node))
