@@ -68,8 +68,9 @@ LAYERS = """
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction
     saved_model.attributes saved_model.translation saved_model.layers saved_model.pointwise saved_model.pools
     saved_model.movement saved_model.composed saved_model.einsum saved_model.differences
-    saved_model.dilation saved_model.order saved_model.rewriter
-    saved_model.patterns saved_model.fuse saved_model.translate saved_model
+    saved_model.dilation saved_model.order saved_model.rewriter saved_model.patterns
+    saved_model.loops saved_model.cells saved_model.lists saved_model.recurrent
+    saved_model.fuse saved_model.control saved_model.translate saved_model
     converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export zoo.mobilenet
     zoo.standardize zoo.inception zoo.resnet zoo.lstm

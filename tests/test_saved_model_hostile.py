@@ -20,6 +20,7 @@ LONGEST = 20.0
 def calls(directory):
     """Functions inside functions, a loop, a choice, constants of several kinds."""
     types = {"list": {"type": [1, 1]}}
+    loop = {name: {"func": {"name": name}} for name in ("cond", "body")}
     branch = {name: {"func": {"name": name}} for name in ("then_branch", "else_branch")}
     functions = [
         function("inner", ["a"], [node("r", "Relu", ["a"])], {"b": "r:activations:0"}),
@@ -34,7 +35,7 @@ def calls(directory):
     nodes = [
         PLACEHOLDER, node("k", "Const", value=two, dtype={"type": 1}), call("f", "outer", ["x"]),
         node("s", "Const", value={"tensor": {"dtype": 3, "tensor_shape": shape, "int_val": [1]}}),
-        node("w", "While", ["f", "k"], T=types, cond={"func": {"name": "cond"}}, body={"func": {"name": "body"}}),
+        node("w", "While", ["f", "k"], T=types, **loop),
         node("i", "If", ["s", "w:1"], Tin={"list": {"type": [1]}}, **branch),
     ]  # fmt: skip
     return write(directory, nodes, functions, {"y": "i:0", "z": "w:0"})
@@ -110,6 +111,73 @@ def test_models_of_others_damaged_by_chance(tmp_path, shared, name):
     directory.chmod(0o755)
     graphs, errors = check_mutations(directory, 150, seed=name)
     assert graphs and errors
+
+
+def many_calls(width, nodes, returns):
+    """Calls of one function, one after another."""
+    body = function("f", ["a"], nodes, returns)
+    calls = [call(f"c{k}", "f", [f"c{k - 1}" if k else "x"]) for k in range(width)]
+    return [PLACEHOLDER, *calls], [body], {"y": f"c{width - 1}:0"}
+
+
+def long_list(directory):
+    """A list of 100,000 numbers in a function that is called 5,000 times."""
+    listed = {"list": {"i": [1] * 100_000}}
+    nodes, functions, ends = many_calls(5000, [node("r", "Relu", ["a"], k=listed)], {"b": "r:activations:0"})
+    return write(directory, nodes, functions, ends)
+
+
+def unneeded_nodes(directory):
+    """A function of 10,000 nodes that nobody needs, called 5,000 times."""
+    unneeded = [node(f"n{k}", "Relu", ["a"]) for k in range(10_000)]
+    return write(directory, *many_calls(5000, unneeded, {"b": "a"}))
+
+
+def many_results(directory):
+    """A function of 5,000 results, called 5,000 times."""
+    returns = {f"b{k}": "a" for k in range(5000)}
+    return write(directory, *many_calls(5000, [], returns))
+
+
+def results_by_name(directory):
+    """20,000 results of a function, each asked for by its name."""
+    names = [f"b{k}" for k in range(20_000)]
+    nodes = [node("g", "g", ["a"]), *(node(f"r{k}", "Relu", [f"g:{name}:0"]) for k, name in enumerate(names))]
+    functions = [function("g", ["a"], [], {name: "a" for name in names})]
+    functions.append(function("f", ["a"], nodes, {"b": "r7:activations:0"}))
+    return write(directory, [PLACEHOLDER, call("c", "f", ["x"])], functions, {"y": "c:0"})
+
+
+def long_name(directory):
+    """A name of 200,000 letters, which 5,000 calls put in front of others."""
+    name = "n" * 200_000
+    body = [node(name, "Relu", ["a"]), node("s", "Relu", [f"{name}:activations:0"])]
+    return write(directory, *many_calls(5000, body, {"b": "s:activations:0"}))
+
+
+def loops_inside_loops(directory):
+    """Each loop's body and its condition have a loop of their own, sixty deep."""
+
+    def loops(index):
+        functions = {name: {"func": {"name": f"f{index}"}} for name in ("cond", "body")}
+        return node("w", "While", ["a"], T={"list": {"type": [1]}}, **functions)
+
+    chain = [function(f"f{k}", ["a"], [loops(k + 1)], {"b": "w:output:0"}) for k in range(60)]
+    chain.append(function("f60", ["a"], [], {"b": "a"}))
+    return write(directory, [PLACEHOLDER, loops(0) | {"input": ["x"]}], chain, {"y": "w:0"})
+
+
+@pytest.mark.parametrize(
+    "make", [long_list, unneeded_nodes, many_results, results_by_name, long_name, loops_inside_loops]
+)
+def test_files_made_to_take_long(tmp_path, make):
+    directory = make(tmp_path / "model")
+    begin = time.perf_counter()
+    try:
+        read(directory)
+    except PtqError as error:
+        assert "often" in str(error) or "inside each other" in str(error)
+    assert time.perf_counter() - begin < LONGEST
 
 
 def test_every_cut(tmp_path):

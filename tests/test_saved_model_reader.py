@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from saved_models import FLOAT, PLACEHOLDER, RESOURCE, call, encode, function, node, strings, write
 
+import ptq.saved_model
 from ptq.errors import FormatError, GraphError, InputError, UnsupportedError
 from ptq.saved_model import read, signature_keys
+from ptq.saved_model.bundle import open_bundle
 from ptq.saved_model.inline import DEEPEST
 from ptq.saved_model.nodes import Port
+from ptq.saved_model.variables import cut
 
 T = {"type": FLOAT}
 
@@ -180,6 +183,24 @@ def test_a_variable_that_is_not_as_the_graph_says(tmp_path, monkeypatch, value, 
         read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "part, expected",
+    [("", None), ("3 2 1,2:-", [[2, 3], [4, 5]]), ("3 2 0,1:1,1", [[1]]), ("3 2 -:-", None)],
+)
+def test_a_part_of_a_tensor(part, expected):
+    whole = np.arange(6).reshape(3, 2)
+    assert cut(whole, part).tolist() == (expected or whole.tolist())
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["3 2", "2 3 -:-", "3 2 -", "3 2 -:-:-", "3 2 2,2:-", "3 2 -1,2:-", "3 2 a:b", f"3 2 -:{'9' * 5000},1"],
+)
+def test_parts_that_cannot_be(part):
+    with pytest.raises(FormatError, match="no such part"):
+        cut(np.zeros((3, 2)), part)
+
+
 def test_an_embedding_reads_its_variable(tmp_path, monkeypatch):
     value = np.zeros((5, 2), np.float32)
     bundle_of(monkeypatch, value)
@@ -194,7 +215,8 @@ def test_an_embedding_reads_its_variable(tmp_path, monkeypatch):
 
 def test_a_frozen_graph(tmp_path):
     constant = node("c", "Const", value={"tensor": {"dtype": FLOAT, "float_val": [2.0]}}, dtype=T)
-    graph = {"node": [PLACEHOLDER, constant, node("y", "Mul", ["x", "c"], T=T), relu("z", "x")]}
+    nodes = [PLACEHOLDER, constant, node("y", "Mul", ["x", "c"], T=T), relu("z", "x"), relu("unused", "c")]
+    graph = {"node": nodes}
     path = tmp_path / "frozen.pb"
     path.write_bytes(encode("GraphDef", graph))
     flat = read(path)
@@ -315,3 +337,16 @@ def test_a_model_for_training_only(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(FormatError, match="holds no graph"):
         read(tmp_path)
+
+
+def test_the_model_of_the_lesson_is_as_it_says(shared):
+    lesson = ptq.saved_model.__doc__
+    directory = shared / "saved_models" / "tfjs_small" / "times_three_float"
+    content = (directory / "saved_model.pb").read_bytes()
+    assert content[:5].hex(" ") == "08 01 12 a3 46" and len(content) - 5 == 8995
+    for name, op in [("serving_default_x", "Placeholder"), ("Variable", "VarHandleOp")]:
+        assert f"{name:25} {op}" in lesson
+    flat = read(directory)
+    assert all(f"  {item.name}  {item.op}" in lesson for item in flat.nodes) and len(flat.nodes) == 3
+    keys = open_bundle(directory / "variables" / "variables").keys()
+    assert [key for key in keys if f'"{key}"' in lesson] == ["v/.ATTRIBUTES/VARIABLE_VALUE"]

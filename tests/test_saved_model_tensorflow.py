@@ -170,6 +170,19 @@ def test_tensorflow_1(tf, tmp_path, use_resource):
     assert constants[0] == constants[1] and len(constants[0]) == 2
 
 
+def test_a_variable_in_parts(tf, tmp_path):
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 5], name="x")
+        w = v1.get_variable("w", [5, 2], partitioner=v1.fixed_size_partitioner(2), use_resource=True)
+        y = tf.matmul(x, tf.convert_to_tensor(w))
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "saved"), {"x": x}, {"y": y})
+    flat = check_same(tf, tmp_path / "saved")
+    shapes = [item.attributes["value"].shape for item in flat.nodes if item.op == "Const"]
+    assert shapes.count((3, 2)) == shapes.count((2, 2)) == 1
+
+
 def test_variables_have_the_values_of_the_checkpoint(tf, tmp_path):
     module = make_module(tf)
     tf.saved_model.save(module, str(tmp_path), signatures=module.first)

@@ -49,15 +49,18 @@ def test_strings_are_bytes():
 
 
 def test_repeated_values_take_no_memory():
-    result = tensor("08 01 12 0d 12 05 08 80 80 80 20 12 04 08 80 80 01 2d 0000803f")
-    assert result.shape == (2**26, 2**14) and result.strides == (0, 0) and result[-1, -1] == 1
+    result = tensor("08 01 12 0b 12 04 08 80 80 01 12 03 08 80 10 2d 0000803f")
+    assert result.shape == (2**14, 2**11) and result.strides == (0, 0) and result[-1, -1] == 1
 
 
 @pytest.mark.parametrize(
     "text, error, says",
     [
         ("08 01 12 04 12 02 08 02 22 04 0000803f", FormatError, "constant of 4 bytes found, expected 8"),
-        ("08 01 12 0b 12 09 08 ff ff ff ff ff ff ff 7f", FormatError, "expected a known one"),
+        ("08 01 12 0b 12 09 08 ff ff ff ff ff ff ff 7f", FormatError, "1 dimensions found"),
+        ("08 01 12 0e 12 07 08 ff ff ff ff ff 7f 12 03 08 80 00", FormatError, "2 dimensions found"),
+        ("08 01 12 84 01" + 33 * "12 02 08 01", FormatError, "33 dimensions found"),
+        ("08 01 12 07 12 05 08 80 80 80 40", FormatError, "0 values found"),
         ("08 01 12 02 18 01", FormatError, "expected a known one"),
         ("08 01 12 0d 12 0b 08 fe ff ff ff ff ff ff ff ff 01", FormatError, "at least -1"),
         ("08 01 12 07 12 05 08 80 80 80 40 2a 08 0000803f 00000040", FormatError, "repeated values"),

@@ -30,6 +30,9 @@ CHANGES = ASSIGNS | {
 READS = {"ReadVariableOp": 1, "VariableShape": 1, "ResourceGather": 2}
 """What may take a variable, and how many inputs it has; the variable is the first."""
 
+BODY = 64
+"""Reading a body costs as much as so many inputs, besides its nodes."""
+
 LOOPS_OF_TENSORFLOW_1 = frozenset({"Enter", "Exit", "NextIteration", "LoopCond", "Switch", "Merge"})
 OUTSIDE = ("Table", "Iterator", "Queue", "Barrier", "Reader", "Dataset", "Restore", "ReadFile", "PyFunc")
 """Parts of the names of operators that need something outside of the graph's tensors."""
@@ -66,6 +69,7 @@ class Flattener:
     renumbered: dict[str, dict[int, int]] = field(default_factory=dict)
     functions: dict[str, FlatGraph] = field(default_factory=dict)
     bodies: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    texts: dict[Tensor, str] = field(default_factory=dict)
 
     def graph(self, inputs: Sequence[Port], outputs: Sequence[tuple[Port, Tensor]], key: str) -> FlatGraph:
         """The graph from these inputs to these outputs, whose tensors are still to be resolved."""
@@ -123,14 +127,14 @@ class Flattener:
 
     def attributes(self, node: Placed) -> dict[str, Any]:
         """The decoded attributes of a node with its defaults, without those for TensorFlow's own passes."""
-        values = self.context.values
-        stored = {**self.inliner.library.defaults.get(node.op, {}), **node.source}
-        return {name: values.attribute(value) for name, value in stored.items() if name[:1] != "_"}
+        values, defaults = self.context.values, self.inliner.library.defaults.get(node.op)
+        return {**(values.attributes(defaults) if defaults else {}), **values.attributes(node.source)}
 
     def constant(self, name: str, node: Placed) -> Made:
         """The value of a variable as a constant."""
         value = self.context.variables.value(name, node)
-        return Made("Const", (), {"value": value, "dtype": value.dtype})
+        dtype = element_type(node.source["dtype"]["type"]) if "dtype" in node.source else value.dtype
+        return Made("Const", (), {"value": value, "dtype": dtype})
 
     def of_variable(self, name: str, node: Placed, inputs: list[Tensor]) -> Made:
         """A node that takes a variable: the value in its place."""
@@ -191,10 +195,9 @@ class Flattener:
         """
         key = (function, tuple(inputs[index].node for index in sorted(variables)), str(returned))
         if key not in self.bodies:
-            name, number = function, 0
+            name, number = function, len(self.bodies)
             while name in self.functions:
-                number += 1
-                name = f"{function}_{number}"
+                name, number = f"{function}_{number}", number + 1
             self.functions[name] = self.read_body(function, inputs, variables, returned)
             self.bodies[key] = name
         return FunctionName(self.bodies[key])
@@ -203,6 +206,7 @@ class Flattener:
         self, function: str, inputs: list[Tensor], variables: set[int], returned: list[int] | None
     ) -> FlatGraph:
         """The function as a graph of its own."""
+        self.context.budget.charge(function, BODY)
         inner = Inliner(self.inliner.library, self.context.budget)
         body = self.inliner.library.function(function)
         arguments: dict[int, Tensor] = {}
@@ -212,8 +216,10 @@ class Flattener:
             inner.taken.add(handle)
             arguments[index] = Tensor(handle, 0)
         ports = []
+        shapes = _argument_shapes(body)
         for index in sorted(set(range(min(len(inputs), len(body.arguments)))) - variables):
-            port = _argument(body, index, inner.unique(body.arguments[index]))
+            self.context.budget.charge(body.arguments[index], 0)
+            port = _argument(body, index, inner.unique(body.arguments[index]), shapes.get(index))
             ports.append(port)
             place = port.tensor.rpartition(":")[0]
             inner.nodes[place] = Placed("Placeholder", (), given={"dtype": port.dtype, "shape": port.shape})
@@ -262,18 +268,25 @@ class Flattener:
         return Node(name, made.op, tuple(self.text(tensor) for tensor in made.inputs), made.attributes)
 
     def text(self, tensor: Tensor) -> str:
-        """A tensor as "name:index"."""
-        number = self.renumbered.get(tensor.node, {}).get(tensor.output, tensor.output)
-        return f"{tensor.node}:{number}"
+        """A tensor as "name:index"; the same string each time, since names may be long."""
+        if tensor not in self.texts:
+            number = self.renumbered.get(tensor.node, {}).get(tensor.output, tensor.output)
+            self.texts[tensor] = f"{tensor.node}:{number}"
+        return self.texts[tensor]
 
 
-def _argument(body: Body, index: int, name: str) -> Port:
-    """An argument of a function as an input of its graph, in the node `name`."""
-    sizes: tuple[int, ...] | None = None
+def _argument_shapes(body: Body) -> dict[int, tuple[int, ...] | None]:
+    """The shapes of a function's arguments, as far as it says them."""
+    result = {}
     for entry in body.definition["arg_attr"]:
-        if entry["key"] == index and "_output_shapes" in entry["value"]["attr"]:
+        if "_output_shapes" in entry["value"]["attr"]:
             listed = entry["value"]["attr"]["_output_shapes"]["list"]["shape"]
-            sizes = shape(listed[0]) if listed else None
+            result[entry["key"]] = shape(listed[0]) if listed else None
+    return result
+
+
+def _argument(body: Body, index: int, name: str, sizes: tuple[int, ...] | None) -> Port:
+    """An argument of a function as an input of its graph, in the node `name`."""
     argument = body.definition["signature"]["input_arg"][index]
     return Port(argument["name"], f"{name}:0", element_type(argument["type"]), sizes)
 

@@ -9,7 +9,7 @@ Source: `tensorflow/core/framework/node_def.proto`, `function.proto`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ptq.errors import FormatError, GraphError, UnsupportedError
@@ -35,6 +35,10 @@ MULTIPLE_OUTPUTS = {
 """The output arguments of operators with several, for a frozen GraphDef: it does not say them itself."""
 
 
+MOST_OUTPUTS = 64
+"""How many output arguments of an operator are looked at; none of TensorFlow's has half as many."""
+
+
 class Tensor(NamedTuple):
     """Output `output` of the node `node`, or the argument of that name (output -1) in a function's body."""
 
@@ -48,7 +52,8 @@ class Body:
 
     nodes: in the order of the file. data, control: what each node takes, by its name.
     arguments: the names of the arguments. returns: the tensors given back. effects: the nodes that run even
-    if nobody uses their results. place: how an error names the body. definition: the FunctionDef it is from.
+    if nobody uses their results. running: the nodes that a call runs. place: how an error names the body.
+    definition: the FunctionDef it is from.
     """
 
     place: str
@@ -58,6 +63,7 @@ class Body:
     arguments: tuple[str, ...] = ()
     returns: tuple[Tensor, ...] = ()
     effects: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
     definition: Message = field(default_factory=lambda: Message(TABLES, "FunctionDef"))
 
     def needed(self, names: Iterable[str]) -> list[str]:
@@ -76,15 +82,21 @@ class Body:
 class Library:
     """The functions of one graph, read when they are asked for, and what the file says of its operators.
 
-    operators: their definitions. defaults: the attributes that nodes of an operator have where they do not
-    say otherwise (SavedModels leave them out), by operator and name. main: the graph itself.
+    outputs: which results a function has, by its name. operators: their definitions. defaults: the attributes
+    that nodes of an operator have where they do not say otherwise (SavedModels leave them out), by operator
+    and name. main: the graph itself.
     """
 
     def __init__(self, graph: Message, operators: Iterable[Message] = ()) -> None:
         self.stored: dict[str, memoryview] = {}
-        for raw in graph["library"]["function"]:
-            self.stored[wire.decode(TABLES, "FunctionHeader", raw)["signature"]["name"]] = raw
         self.operators = {operator["name"]: operator for operator in operators}
+        self.outputs: dict[str, dict[str, int]] = {}
+        for raw in graph["library"]["function"]:
+            signature = wire.decode(TABLES, "FunctionHeader", raw)["signature"]
+            self.stored[signature["name"]] = raw
+            self.outputs[signature["name"]] = {
+                output["name"]: index for index, output in enumerate(signature["output_arg"])
+            }
         self.defaults = {
             name: {item["name"]: item["default_value"] for item in op["attr"] if "default_value" in item}
             for name, op in self.operators.items()
@@ -132,7 +144,9 @@ class Library:
         effects = tuple(function["control_ret"].values())
         for name in effects:
             _check(name, nodes, f"{place} names the node '{name}' as an effect")
-        return Body(place, nodes, data, control, arguments, tuple(returns), effects, function)
+        body = Body(place, nodes, data, control, arguments, tuple(returns), effects, definition=function)
+        roots = [tensor.node for tensor in returns if tensor.output >= 0]
+        return replace(body, running=tuple(body.needed([*roots, *effects])))
 
     def inputs(
         self, node: Message, nodes: Mapping[str, Message], arguments: Iterable[str], place: str
@@ -164,26 +178,21 @@ class Library:
 
     def first_output(self, node: Message, argument: str, place: str) -> int:
         """Which output of a node is the first of its output argument of that name."""
-        names = MULTIPLE_OUTPUTS.get(node["op"])
-        if node["op"] in self.stored:
-            header = wire.decode(TABLES, "FunctionDef", self.stored[node["op"]])["signature"]
-            counted = [(output["name"], 1) for output in header["output_arg"]]
-        elif node["op"] in self.operators:
-            outputs = self.operators[node["op"]]["output_arg"]
-            counted = [(output["name"], _count(output, node)) for output in outputs]
-        elif names is not None:
-            counted = [(name, 1) for name in names]
-        else:
-            return 0  # one output argument, whatever its name: all operators but those of the table
-        position = 0
-        for name, count in counted:
-            if name == argument:
-                return position
-            position += count
-        raise GraphError(
-            f"{place} refers to output '{argument}' of '{node['name']}', but {node['op']} has "
-            f"{', '.join(name for name, _ in counted) or 'no output'}; the file is damaged"
-        )
+        op = node["op"]
+        found: int | None = 0  # one output argument, whatever its name: all operators but those of the table
+        if op in self.outputs:
+            found = self.outputs[op].get(argument)
+        elif op in self.operators:
+            found = _first(argument, self.operators[op]["output_arg"][:MOST_OUTPUTS], node)
+        elif op in MULTIPLE_OUTPUTS:
+            names = MULTIPLE_OUTPUTS[op]
+            found = names.index(argument) if argument in names else None
+        if found is None:
+            raise GraphError(
+                f"{place} refers to output '{argument}' of '{node['name']}', which {op} does not have; "
+                "the file is damaged"
+            )
+        return found
 
 
 def graph_tensor(text: str, nodes: Mapping[str, Message], who: str) -> Tensor:
@@ -202,6 +211,16 @@ def _is_index(text: str) -> bool:
 def _check(name: str, nodes: Mapping[str, Message], who: str) -> None:
     if name not in nodes:
         raise GraphError(f"{who}, but there is no node '{name}'; the file is damaged")
+
+
+def _first(argument: str, outputs: Iterable[Message], node: Message) -> int | None:
+    """Where the tensors of an output argument begin, by an operator's definition."""
+    position = 0
+    for output in outputs:
+        if output["name"] == argument:
+            return position
+        position += _count(output, node)
+    return None
 
 
 def _count(output: Message, node: Message) -> int:

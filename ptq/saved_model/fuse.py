@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ptq.graph import ABSENT, Graph, Operator
 from ptq.passes.fold import remove_unused_tensors
 from ptq.saved_model.patterns import ACTIVATIONS, HARD_SWISH, MOVES, NORMS, neutral
+from ptq.saved_model.recurrent import AFTERWARDS
 from ptq.saved_model.rewriter import Pattern, Patterns, Rewriter
 
 Array = npt.NDArray[Any]
@@ -221,6 +222,7 @@ PATTERNS: Patterns = {
     "MUL": [fold_product, *HARD_SWISH, *NORMS["MUL"], *MOVES["MUL"]],
     "DIV": [fold_product, *NORMS["DIV"], *MOVES["DIV"]],
     **{name: [*ACTIVATIONS.get(name, ()), fuse_activation, *MOVES[name]] for name in FUSABLE},
+    **AFTERWARDS,
     "CONV_2D": [same_padding],
     "DEPTHWISE_CONV_2D": [same_padding],
     **{

@@ -8,7 +8,7 @@ bookkeeping of who stands for whom removes Identity nodes. While and If stay; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ class Budget:
     left: int = LARGEST
 
     def charge(self, name: str, inputs: int) -> None:
-        """Pay for a node; GraphError when nothing is left."""
+        """Pay for a node or a call; GraphError when nothing is left."""
         self.left -= 256 + 4 * len(name) + 64 * inputs
         if self.left < 0:
             raise GraphError("the functions of this file call each other too often; it may be hostile")
@@ -95,13 +95,13 @@ class Inliner:
             raise GraphError(
                 f"{body.place} takes {len(body.arguments)} arguments, but '{prefix}' gives {len(arguments)}"
             )
+        self.budget.charge(prefix, len(body.arguments) + len(body.returns))
         bound = dict(zip(body.arguments, arguments, strict=True))
-        returned = [tensor.node for tensor in body.returns if tensor.output >= 0]
-        names = self.add(body, body.needed([*returned, *body.effects]), prefix, bound, (*stack, name), {})
+        names = self.add(body, body.running, prefix, bound, (*stack, name), {})
         return [_outside(tensor, names, bound) for tensor in body.returns]
 
     def add(
-        self, body: Body, needed: list[str], prefix: str, bound: Mapping[str, Tensor],
+        self, body: Body, needed: Sequence[str], prefix: str, bound: Mapping[str, Tensor],
         stack: tuple[str, ...], feeds: Mapping[Tensor, Mapping[str, Any]],
     ) -> dict[str, str]:  # fmt: skip
         """The nodes of a body that are needed; their new names by their own."""

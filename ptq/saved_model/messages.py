@@ -37,8 +37,7 @@ TABLES = wire.tables("""
     GraphDef = node:[NodeDef]@1 library:FunctionDefLibrary@2
     NodeDef = name:string@1 op:string@2 input:[string]@3 attr:{AttrValue}@5
     FunctionDefLibrary = function:[bytes]@1
-    FunctionHeader = signature:FunctionName@1
-    FunctionName = name:string@1
+    FunctionHeader = signature:OpDef@1
     FunctionDef = signature:OpDef@1 node_def:[NodeDef]@3 ret:{string}@4 control_ret:{string}@6
         arg_attr:[ArgAttrEntry]@7
     ArgAttrEntry = key:uint@1 value:ArgAttrs@2

@@ -13,7 +13,7 @@ from ptq.saved_model import wire
 from ptq.saved_model.bundle import open_bundle
 from ptq.saved_model.element_types import element_type
 from ptq.saved_model.flatten import Context, Flattener
-from ptq.saved_model.functions import Library, Tensor, graph_tensor
+from ptq.saved_model.functions import Body, Library, Tensor, graph_tensor
 from ptq.saved_model.inline import Budget, Inliner
 from ptq.saved_model.messages import TABLES
 from ptq.saved_model.nodes import FlatGraph, Port
@@ -75,19 +75,31 @@ def _read_frozen(path: Path, signature_key: str | None) -> FlatGraph:
     content = read_file(path, "a SavedModel directory or a frozen graph")
     library = Library(wire.decode(TABLES, "GraphDef", content))
     main = library.main
-    used = {tensor.node for data in main.data.values() for tensor in data}
     placeholders = [name for name, node in main.nodes.items() if node["op"] == "Placeholder"]
-    ends = [
-        name
-        for name, node in main.nodes.items()
-        if name not in used and node["op"] not in ("NoOp", "Assert", "Const", "Placeholder")
-    ]
+    ends = _ends(main, placeholders)
     if not ends:
         raise FormatError(f"'{path}' has no outputs; expected a SavedModel directory or a frozen graph")
     context = Context(Variables(), Budget(), Values())
     inputs = [(_placeholder(name, main.nodes[name]), Tensor(name, 0)) for name in placeholders]
     outputs = [(Port(name, "", _result_type(main.nodes[name]), None), Tensor(name, 0)) for name in ends]
     return _flat(library, inputs, outputs, context, "")
+
+
+def _ends(main: Body, placeholders: list[str]) -> list[str]:
+    """The nodes that compute something from the inputs that no other node takes."""
+    users: dict[str, list[str]] = {name: [] for name in main.nodes}
+    for name, data in main.data.items():
+        for tensor in data:
+            users[tensor.node].append(name)
+    found: set[str] = set()
+    waiting = list(placeholders)
+    while waiting:
+        for user in users[waiting.pop()]:
+            if user not in found:
+                found.add(user)
+                waiting.append(user)
+    ends = [name for name in main.nodes if name in found and not users[name]]
+    return [name for name in ends if main.nodes[name]["op"] != "Assert"]
 
 
 def _flat(library: Library, inputs: Ports, outputs: Ports, context: Context, key: str) -> FlatGraph:

@@ -1,14 +1,15 @@
 """TensorFlow's operations become TensorFlow Lite's: a flat graph in, a `ptq.Graph` out.
 
 `RULES` says for each operation how it is translated; what several operations make together (a bias, batch
-normalization, an activation) is joined afterwards by `fuse`.
+normalization, an activation) is joined afterwards by `fuse`. What becomes of loops and choices
+stands in `control` and `recurrent`.
 """
 
 from __future__ import annotations
 
 from ptq.errors import GraphError, PtqError, UnsupportedError
 from ptq.graph import Graph, Signature
-from ptq.saved_model import composed, einsum, fuse, layers, movement, pointwise, pools
+from ptq.saved_model import composed, control, einsum, fuse, layers, lists, movement, pointwise, pools
 from ptq.saved_model.differences import MISSING
 from ptq.saved_model.dilation import undo_space_to_batch
 from ptq.saved_model.nodes import FlatGraph, Node
@@ -16,7 +17,8 @@ from ptq.saved_model.order import CALLS, in_converter_order
 from ptq.saved_model.translation import Rule, Translation
 
 RULES: dict[str, Rule] = {
-    **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES, **composed.RULES, **einsum.RULES
+    **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES, **composed.RULES, **einsum.RULES,
+    **lists.RULES, **control.RULES,
 }  # fmt: skip
 """The operations that ptq translates, and how."""
 
@@ -32,11 +34,14 @@ def translate(flat: FlatGraph) -> Graph:
 
     UnsupportedError names every operation that ptq does not translate, with its place in the model.
     """
-    t = Translation()
+    t = Translation(functions=flat.functions)
+    t.translate_nodes = _translate_nodes
     flat = undo_space_to_batch(flat)
     for port in flat.inputs:
         t.feed(port)
     _translate_nodes(t, flat)
+    if t.problems:
+        raise UnsupportedError(_unsupported(t.problems))
     graph = t.graph
     for port in flat.outputs:
         if not t.knows([port.tensor]):
@@ -57,9 +62,10 @@ def translate(flat: FlatGraph) -> Graph:
 def _share_versions(graph: Graph) -> None:
     """The greatest version for all operators of a type, as TensorFlow writes each type once in a file."""
     versions: dict[str, int] = {}
-    for operator in graph.operators:
+    operators = [operator for part in (graph, *graph.subgraphs) for operator in part.operators]
+    for operator in operators:
         versions[operator.type] = max(versions.get(operator.type, 1), operator.version)
-    for operator in graph.operators:
+    for operator in operators:
         operator.version = versions[operator.type]
 
 
@@ -73,7 +79,9 @@ def _name_outputs(graph: Graph, flat: FlatGraph) -> None:
 
 
 def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
-    problems: list[str] = []
+    t.read = frozenset(
+        [name for node in flat.nodes for name in node.inputs] + [port.tensor for port in flat.outputs]
+    )
     fed = {port.tensor.rpartition(":")[0] for port in flat.inputs}
     for node in in_converter_order(flat):
         if node.name in fed or not t.knows(node.inputs):  # what follows from an unknown operation is unknown
@@ -81,12 +89,12 @@ def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
         rule = RULES.get(node.op)
         if rule is None:
             known = MISSING.get(node.op)
-            problems.append(f"{_where(node)}" + (f": ptq has no {known}" if known else ""))
+            t.problems.append(f"{_where(node)}" + (f": ptq has no {known}" if known else ""))
             continue
         try:
             t.define(node, rule(t, node))
         except UnsupportedError as error:
-            problems.append(str(error))
+            t.problems.append(str(error))
         except PtqError as error:
             raise type(error)(f"{_where(node)}: {error}") from error
         except WRONG as error:
@@ -94,8 +102,6 @@ def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
                 f"{_where(node)}: {type(error).__name__} ({error}); the node does not fit its inputs, or ptq "
                 "does not know this form of it"
             ) from error
-    if problems:
-        raise UnsupportedError(_unsupported(problems))
 
 
 def _where(node: Node) -> str:

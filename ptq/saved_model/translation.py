@@ -8,8 +8,8 @@ on what is unknown; one that is equal does not. The same holds for integers that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -21,7 +21,7 @@ from ptq.errors import PtqError, UnsupportedError
 from ptq.graph import ABSENT, DTYPES, Graph, Operator, Tensor, type_of
 from ptq.kernels.call import Call
 from ptq.operators import OPTIONS
-from ptq.saved_model.nodes import Node, Port, TypeName
+from ptq.saved_model.nodes import FlatGraph, Node, Port, TypeName
 from ptq.shapes import infer_shapes
 
 Array = npt.NDArray[Any]
@@ -41,11 +41,36 @@ LARGEST_FOLDED = 8 << 20
 """What depends on constants alone is computed up to so many bytes, or as many as it is made of."""
 
 
-class Translation:
-    """Collects the tensors and operators of a graph; the functions of each op family call its methods."""
+@dataclass(frozen=True)
+class Reserved:
+    """A list of `size` items, a scalar tensor, that are not known yet, and the node that reserves it."""
 
-    def __init__(self, name: str | None = "main") -> None:
+    size: int
+    node: Node
+
+
+class Translation:
+    """Collects the tensors and operators of a graph; the functions of each op family call its methods.
+
+    functions: those that nodes may call, by name. parent: the graph that calls this one, if any; depth counts
+    them. translate_nodes: translates the nodes of a function into another Translation, noting in `problems`
+    what it cannot. read: the values that something reads. reserved: lists without items, by the tensor that
+    stands for them; unshaped: arguments that are such lists, and their size in each world.
+    """
+
+    def __init__(
+        self, name: str | None = "main", functions: Mapping[str, FlatGraph] | None = None,
+        parent: Translation | None = None
+    ) -> None:
         self.graph = Graph(name=name)
+        self.functions: Mapping[str, FlatGraph] = functions or {}
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.subgraphs: list[Graph] = self.graph.subgraphs if parent is None else parent.subgraphs
+        self.problems: list[str] = [] if parent is None else parent.problems
+        self.translate_nodes: NodesTranslator = parent.translate_nodes if parent else _nothing
+        self.read: frozenset[str] = frozenset()
+        self.reserved: dict[int, Reserved] = {}
+        self.unshaped: dict[int, list[int]] = {}
         self.worlds: list[list[Tensor]] = [[] for _ in range(WORLDS)]
         self._values: dict[str, int] = {}
         self._names: set[str] = set()
@@ -83,6 +108,31 @@ class Translation:
         index = self._add(port.tensor, shapes, type_of(port.dtype))
         self.graph.inputs.append(index)
         self._values[port.tensor] = index
+        return index
+
+    def feed_like(self, name: str, kind: str, shapes: Sequence[Shape]) -> int:
+        """An input of a subgraph: a value of the caller, with one shape in each world."""
+        index = self._add(name, shapes, kind)
+        self.graph.inputs.append(index)
+        self._values[name] = index
+        return index
+
+    def alias(self, name: str, tensor: int) -> None:
+        """Let a tensor stand for the value "name:index"."""
+        self._values[name] = tensor
+
+    def restate(self, tensor: int, shapes: Sequence[Shape], kind: str) -> None:
+        """Give a tensor its shape and type when they become known."""
+        signature, fixed = _signature(shapes)
+        known = replace(self.graph.tensors[tensor], shape=fixed, shape_signature=signature, type=kind)
+        self.graph.tensors[tensor] = known
+        for world, shape in zip(self.worlds, shapes, strict=True):
+            world[tensor] = replace(known, shape=shape)
+
+    def variable(self, shape: Shape, name: str) -> int:
+        """A tensor of float32 that lasts from one invocation to the next, zeros at first."""
+        index = self._add(name, [shape] * WORLDS, "FLOAT32")
+        self.graph.tensors[index].is_variable = True
         return index
 
     def constant(self, data: Array, name: str) -> int:
@@ -128,6 +178,25 @@ class Translation:
             )
         return [int(n) for n in data.ravel()]
 
+    def producer(self, tensor: int) -> Operator | None:
+        """The operator that writes `tensor`."""
+        position = self.graph.producer(tensor)
+        return None if position is None else self.graph.operators[position]
+
+    def shapes_seen(self, tensor: int) -> list[Shape]:
+        """The shape in each world."""
+        return [world[tensor].shape for world in self.worlds]
+
+    def sizes(self, tensor: int, axis: int) -> list[int]:
+        """One size in each world."""
+        return [shape[axis] for shape in self.shapes_seen(tensor)]
+
+    def numbers_seen(self, tensor: int) -> list[int] | None:
+        """A single integer in each world, if it is a constant or follows from shapes."""
+        seen = [world[tensor].data for world in self.worlds]
+        known = [int(data.ravel()[0]) for data in seen if data is not None and data.size == 1]
+        return known if len(known) == len(seen) else None
+
     # --- operators --------------------------------------------------------------------------------
 
     def op(
@@ -153,6 +222,18 @@ class Translation:
             operator.outputs.append(output)
             for world, values in zip(self.worlds, known, strict=True):
                 world[output].data = None if values is None else values[position]
+        self.graph.operators.append(operator)
+        return operator.outputs
+
+    def call(
+        self, type: str, inputs: Sequence[int], name: str, options: dict[str, Any],
+        written: Sequence[tuple[str, Sequence[Shape]]]
+    ) -> list[int]:
+        """Append an operator that runs subgraphs; of each output the type, and the shape in each world."""
+        table, defaults = OPTIONS.get(type, (None, {}))
+        operator = Operator(type, list(inputs), [], {**defaults, **options}, table)
+        for position, (kind, shapes) in enumerate(written):
+            operator.outputs.append(self._add(f"{name}:{position}" if position else name, shapes, kind))
         self.graph.operators.append(operator)
         return operator.outputs
 
@@ -205,10 +286,8 @@ class Translation:
 
     def _add(self, name: str, shapes: Sequence[Shape], kind: str) -> int:
         """A tensor with one shape in each world."""
-        signature = tuple(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*shapes, strict=True))
-        fixed = tuple(1 if size < 0 else size for size in signature)
-        tensor = Tensor(self._unique(name), fixed, kind)
-        tensor.shape_signature = signature if -1 in signature else None
+        signature, fixed = _signature(shapes)
+        tensor = Tensor(self._unique(name), fixed, kind, shape_signature=signature)
         for world, shape in zip(self.worlds, shapes, strict=True):
             world.append(replace(tensor, shape=shape))
         return self.graph.add_tensor(tensor)
@@ -220,6 +299,12 @@ class Translation:
         return unique
 
 
+def _signature(shapes: Sequence[Shape]) -> tuple[Shape | None, Shape]:
+    """The shape with -1 where worlds differ, or None if they do not, and with 1 there."""
+    signature = tuple(sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*shapes, strict=True))
+    return signature if -1 in signature else None, tuple(1 if size < 0 else size for size in signature)
+
+
 def _assume(shape: Shape, world: int) -> Shape:
     """The sizes of one world; what is unknown of the same dimension, such as the batch, is one number."""
     return tuple(
@@ -228,6 +313,11 @@ def _assume(shape: Shape, world: int) -> Shape:
     )
 
 
+def _nothing(t: Translation, flat: FlatGraph) -> None:
+    """Translates no functions: of a graph that calls none."""
+
+
+NodesTranslator = Callable[[Translation, FlatGraph], None]
 Rule = Callable[[Translation, Node], list[int]]
 """How one TensorFlow operation is translated: the tensors that stand for its outputs."""
 

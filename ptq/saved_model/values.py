@@ -8,12 +8,14 @@ Source: `tensorflow/core/framework/types.proto`, `tensor.cc` (`Tensor::FromProto
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ptq.errors import FormatError, UnsupportedError
+from ptq.format.elements import MAX_RANK
 from ptq.saved_model.element_types import element_type, widened
 from ptq.saved_model.nodes import FunctionName
 from ptq.saved_model.wire import Message
@@ -21,10 +23,10 @@ from ptq.saved_model.wire import Message
 Array = npt.NDArray[Any]
 
 LARGEST = 2**40
-"""No tensor that a file claims may have more elements: a terabyte is no model."""
+"""How many elements a constant may claim, where a dimension of 0 counts as 1: NumPy refuses more of both."""
 
 PADDING = 2**28
-"""How many bytes the repeated last values of all tensors of a file may take."""
+"""How many bytes all tensors of a file may claim whose values are repeated, not stored."""
 
 
 class Stored(NamedTuple):
@@ -74,6 +76,17 @@ class Values:
 
     def __init__(self) -> None:
         self.padding = PADDING
+        self.decoded: dict[int, tuple[Mapping[str, Message], dict[str, Any]]] = {}
+
+    def attributes(self, stored: Mapping[str, Message]) -> dict[str, Any]:
+        """The attributes of a node, without those for TensorFlow's own passes, whose names begin with "_".
+
+        A function that is called often has its nodes decoded once: the result is shared, to be copied.
+        """
+        if id(stored) not in self.decoded:
+            result = {name: self.attribute(value) for name, value in stored.items() if name[:1] != "_"}
+            self.decoded[id(stored)] = stored, result  # `stored` stays, so that nothing else gets its id
+        return self.decoded[id(stored)][1]
 
     def attribute(self, value: Message) -> Any:
         """An AttrValue as `ptq.saved_model.nodes.Node` describes it; None if it has no value."""
@@ -118,8 +131,14 @@ class Values:
         if stored is None:
             raise UnsupportedError(f"constant of type '{name}' found, which has no values that ptq reads")
         sizes = shape(message["tensor_shape"])
-        if sizes is None or min(sizes, default=0) < 0 or (count := math.prod(sizes)) > LARGEST:
+        if sizes is None or min(sizes, default=0) < 0:
             raise FormatError(f"constant of shape {sizes} found, expected a known one; the file is damaged")
+        if len(sizes) > MAX_RANK or math.prod(max(size, 1) for size in sizes) > LARGEST:
+            raise FormatError(
+                f"constant of {len(sizes)} dimensions found, expected at most {MAX_RANK}, and no more than "
+                f"{LARGEST} elements; the file is damaged"
+            )
+        count = math.prod(sizes)
         if message["tensor_content"]:
             flat = _content(message["tensor_content"], name, sizes, count)
         else:
@@ -132,15 +151,15 @@ class Values:
         """The values of a list, the last one repeated up to `count`; without values, zeros."""
         if listed.size >= count:
             return listed[:count]
-        if listed.size <= 1:
-            blank: Any = b"" if listed.dtype.kind == "O" else 0
-            return np.broadcast_to(listed if listed.size else np.array([blank], listed.dtype), (count,))
         self.padding -= count * listed.itemsize
         if self.padding < 0:
             raise FormatError(
-                f"constant of {count} elements but {listed.size} values found, and others like it; "
-                f"{PADDING} bytes of repeated values are the most that ptq makes room for"
+                f"constant of {count} elements but {listed.size} values found; all repeated values of a file "
+                f"may take {PADDING} bytes; it is damaged or hostile"
             )
+        if listed.size <= 1:
+            blank: Any = b"" if listed.dtype.kind == "O" else 0
+            return np.broadcast_to(listed if listed.size else np.array([blank], listed.dtype), (count,))
         return np.concatenate([listed, np.broadcast_to(listed[-1:], (count - listed.size,))])
 
 

@@ -11,9 +11,10 @@ Source: `tensorflow/cc/saved_model/loader.cc` (`RunRestore`), `tensorflow/python
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,19 +36,32 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 ASSIGNS = frozenset({"AssignVariableOp", "Assign"})
 
 
+class Saved(NamedTuple):
+    """Where a value is: a tensor's name in the bundle, and which part of it, "" for the whole.
+
+    A part is written as the whole's shape and a range for each dimension, start and length: "10 4 5,5:-" are
+    the last five rows of [10, 4].
+    """
+
+    key: str
+    part: str = ""
+
+RANGE = re.compile("([0-9]{1,18}),([0-9]{1,18})")
+
+
 @dataclass
 class Variables:
     """The values of the variables of one graph, read when they are asked for.
 
-    keys: the name of each variable's tensor in the bundle, by the name of its node and by its shared name.
-    open_bundle: opens the bundle. captured: finds the names that `keys` lacks.
+    keys: where the value of each variable is, by the name of its node and by its shared name. open_bundle:
+    opens the bundle. captured: finds what `keys` lacks.
     """
 
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, Saved] = field(default_factory=dict)
     open_bundle: Callable[[], Bundle] | None = None
-    captured: Callable[[Bundle], Mapping[str, str]] | None = None
+    captured: Callable[[Bundle], Mapping[str, Saved]] | None = None
     bundle: Bundle | None = None
-    values: dict[str, Array] = field(default_factory=dict)
+    values: dict[Saved, Array] = field(default_factory=dict)
 
     def value(self, name: str, node: Placed) -> Array:
         """The value of the variable whose node (of HANDLES) is `node`, read-only.
@@ -67,12 +81,12 @@ class Variables:
                 "ptq reads variables that were saved with the model"
             )
         if key not in self.values:
-            self.values[key] = self.bundle.read(key)
+            self.values[key] = cut(self.bundle.read(key.key), key.part)
         self.check(name, node, self.values[key])
         return self.values[key]
 
-    def key(self, name: str, node: Placed) -> str | None:
-        """The name in the bundle, as far as it is known."""
+    def key(self, name: str, node: Placed) -> Saved | None:
+        """Where the value is, as far as it is known."""
         return self.keys.get(name) or self.keys.get(shared_name(node))
 
     def check(self, name: str, node: Placed, found: Array) -> None:
@@ -91,6 +105,22 @@ class Variables:
             )
 
 
+def cut(whole: Array, part: str) -> Array:
+    """The part of a tensor that a Saved describes, a view of it; FormatError if it has no such part."""
+    if not part:
+        return whole
+    *sizes, ranges = part.split(" ")
+    slices = []
+    for size, extent in zip(whole.shape, ranges.split(":"), strict=False):
+        found = RANGE.fullmatch(extent)
+        start, length = (int(number) for number in found.groups()) if found else (0, size)
+        if (found or extent == "-") and start + length <= size:
+            slices.append(slice(start, start + length))
+    if sizes != [str(size) for size in whole.shape] or not len(slices) == ranges.count(":") + 1 == whole.ndim:
+        raise FormatError(f"part '{part}' of shape {list(whole.shape)} asked for, which has no such part")
+    return whole[tuple(slices)]
+
+
 def fits(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
     """Whether a shape is one that the expected one, with -1 for unknown sizes, allows."""
     return len(found) == len(expected) and all(
@@ -104,8 +134,8 @@ def shared_name(node: Placed) -> str:
     return str(attribute["s"], "utf-8", "replace") if attribute is not None else ""
 
 
-def saved_names(library: Library, saver: Message, budget: Budget, values: Values) -> dict[str, str]:
-    """The name in the bundle of each variable that the restore operation of `saver` assigns."""
+def saved_names(library: Library, saver: Message, budget: Budget, values: Values) -> dict[str, Saved]:
+    """Where the value is of each variable that the restore operation of `saver` assigns."""
     operation = saver["restore_op_name"]
     if not operation:
         return {}
@@ -113,8 +143,8 @@ def saved_names(library: Library, saver: Message, budget: Budget, values: Values
         raise GraphError(f"the restore operation '{operation}' is not in the graph; the file is damaged")
     inliner = Inliner(library, budget)
     inliner.add_graph([operation], {})
-    keys: dict[str, str] = {}
-    names: dict[str, Array] = {}
+    keys: dict[str, Saved] = {}
+    names: dict[str, list[Saved]] = {}
     for node in inliner.nodes.values():
         if node.op not in ASSIGNS or len(node.inputs) < 2:
             continue
@@ -124,15 +154,15 @@ def saved_names(library: Library, saver: Message, budget: Budget, values: Values
             continue  # something else that happens on loading; if a signature reads it, `value` says so
         if value.node not in names:
             names[value.node] = _restored(inliner, value, values)
-        if not 0 <= value.output < names[value.node].size:
+        if not 0 <= value.output < len(names[value.node]):
             raise GraphError(f"'{value.node}' restores fewer than {value.output + 1} tensors")
-        key = str(names[value.node][value.output], "utf-8", "replace")
+        key = names[value.node][value.output]
         keys[handle.node] = key
         keys.setdefault(shared_name(inliner.nodes[handle.node]) or handle.node, key)
     return keys
 
 
-def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -> dict[str, str]:
+def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -> dict[str, Saved]:
     """The name in the bundle of each variable that the graph gives to a function, by the object graph.
 
     The object graph says for each function which objects it captured; they are the last arguments of a call.
@@ -145,6 +175,7 @@ def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -
     if listed.dtype.kind != "O" or listed.size != 1:
         raise FormatError(f"'{OBJECT_GRAPH}' is {listed.dtype} {listed.shape}, expected one string")
     objects = wire.decode(TABLES, "TrackableObjectGraph", listed.reshape(()).item())["nodes"]
+    names = [_variable_key(listed["attributes"]) for listed in objects]
     keys = {}
     for name, node in library.main.nodes.items():
         if node["op"] not in CALLS or called(name, node["attr"]) not in saved:
@@ -154,14 +185,18 @@ def captured_names(library: Library, object_graph: memoryview, bundle: Bundle) -
         if len(captured) > len(given):
             raise GraphError(f"'{name}' takes {len(given)} inputs, but captured {len(captured)} objects")
         for tensor, number in zip(given[len(given) - len(captured) :], captured, strict=True):
-            for attribute in objects[number]["attributes"] if 0 <= number < len(objects) else ():
-                if attribute["name"] == "VARIABLE_VALUE":
-                    keys[tensor.node] = str(attribute["checkpoint_key"])
+            if 0 <= number < len(names) and names[number]:
+                keys[tensor.node] = Saved(names[number])
     return keys
 
 
-def _restored(inliner: Inliner, value: Tensor, values: Values) -> Array:
-    """The names that a RestoreV2 node reads, object [tensors]; parts of tensors are refused."""
+def _variable_key(attributes: Iterable[Message]) -> str:
+    """The name of the tensor of an object that is a variable; empty for others."""
+    return next((str(a["checkpoint_key"]) for a in attributes if a["name"] == "VARIABLE_VALUE"), "")
+
+
+def _restored(inliner: Inliner, value: Tensor, values: Values) -> list[Saved]:
+    """The tensors, or parts of tensors, that a RestoreV2 node reads."""
     node = inliner.nodes[value.node]
     if len(node.inputs) != 3:
         raise GraphError(f"'{value.node}' takes {len(node.inputs)} inputs, but RestoreV2 has 3")
@@ -169,13 +204,11 @@ def _restored(inliner: Inliner, value: Tensor, values: Values) -> Array:
     for tensor in node.inputs[1:]:
         name = inliner.resolve(tensor).node
         source = inliner.nodes[name].source
-        listed = values.tensor(source["value"]["tensor"]) if "value" in source else np.zeros(0)
+        listed: Array = values.tensor(source["value"]["tensor"]) if "value" in source else np.zeros(0)
         if listed.dtype.kind != "O" or listed.ndim != 1:
             raise UnsupportedError(f"'{value.node}' restores tensors whose names are computed, by '{name}'")
         lists.append(listed)
-    if any(lists[1]):
-        raise UnsupportedError(
-            f"'{value.node}' restores parts of tensors (a partitioned variable); "
-            "save the model with whole variables"
-        )
-    return lists[0]
+    if lists[0].size != lists[1].size:
+        raise GraphError(f"'{value.node}' has {lists[0].size} names of tensors, but {lists[1].size} parts")
+    texts = [[str(item, "utf-8", "replace") for item in listed.tolist()] for listed in lists]
+    return [Saved(key, part) for key, part in zip(*texts, strict=True)]
