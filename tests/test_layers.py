@@ -67,8 +67,8 @@ LAYERS = """
     passes.integer_rules passes.activation_scales passes.integer_constants passes.integer_wiring
     passes.integer_lstm passes.full_integer passes.equalize passes.bias_correction
     saved_model.attributes saved_model.translation saved_model.layers saved_model.pointwise saved_model.pools
-    saved_model.movement saved_model.dilation saved_model.order saved_model.rewriter
-    saved_model.patterns
+    saved_model.movement saved_model.composed saved_model.einsum saved_model.differences
+    saved_model.dilation saved_model.order saved_model.rewriter saved_model.patterns
     saved_model.loops saved_model.cells saved_model.lists saved_model.recurrent
     saved_model.fuse saved_model.control saved_model.translate saved_model
     converter

@@ -18,6 +18,7 @@ def values(*shape, low=-2.0, high=2.0, seed=0):
 
 
 A, B, POSITIVE = values(2, 3), values(2, 3, seed=1), values(2, 3, low=0.5)
+HOLES, ZEROS = np.float32([[1, np.nan, -np.inf]]), np.float32([[0, 2, 0], [-3, 0, 1]])
 IMAGE, FLAGS, OTHER_FLAGS = values(1, 4, 4, 2), A > 0, B > 0
 FILTER, STATS = values(3, 3, 2, 3), [values(2, low=0.5, seed=n) for n in range(4)]
 
@@ -79,6 +80,21 @@ CASES = {
     "Sigmoid": unary(sigmoid), "Sqrt": unary(np.sqrt, POSITIVE), "Square": unary(np.square),
     "Tanh": unary(np.tanh), "ZerosLike": unary(np.zeros_like), "Softmax": unary(softmax),
     "Rsqrt": unary(lambda x: 1 / np.sqrt(x), POSITIVE), "Reciprocal": unary(lambda x: 1 / x, POSITIVE),
+    "Inv": unary(lambda x: 1 / x, POSITIVE), "Expm1": unary(np.expm1), "Log1p": unary(np.log1p, POSITIVE),
+    "Softplus": unary(lambda x: np.log(np.exp(x) + 1)), "Softsign": unary(lambda x: x / (np.abs(x) + 1)),
+    "Selu": unary(lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    "IsFinite": unary(np.isfinite, HOLES), "IsNan": unary(np.isnan, HOLES), "OnesLike": unary(np.ones_like),
+    "L2Loss": unary(lambda x: (x**2).sum() / 2),
+    "DivNoNan": binary(lambda a, b: a / np.where(b == 0, np.inf, b), A, ZEROS),
+    "MulNoNan": binary(lambda a, b: np.where(b == 0, 0, A * b), np.where(ZEROS == 0, np.inf, A), ZEROS),
+    "Xdivy": binary(np.divide, ZEROS, POSITIVE),
+    "Xlogy": binary(lambda a, b: a * np.log(b), ZEROS, POSITIVE),
+    "Xlog1py": binary(lambda a, b: a * np.log1p(b), ZEROS, POSITIVE),
+    "Roll": ([A, np.int32([1, -1]), np.int32([0, 1])], {}, np.roll(A, (1, -1), (0, 1))),
+    "FloorDiv": binary(np.floor_divide, np.int32([-7, 7, 8]), np.int32([2, -2, 4])),
+    "FloorMod": binary(np.mod, np.int32([-7, 7, 8]), np.int32([2, -2, 4])),
+    "BroadcastArgs": ([np.int32([2, 1]), np.int32([3])], {}, np.int32([2, 3])),
+    "Einsum": ([A, B], {"equation": b"ab,cb->ac"}, A @ B.T),
     "LeakyRelu": ([A], {"alpha": 0.1}, np.where(A < 0, 0.1 * A, A)),
     "Add": binary(np.add), "AddV2": binary(np.add), "BiasAdd": ([A, B[0]], {}, A + B[0]),
     "Div": binary(np.divide, A, POSITIVE), "RealDiv": binary(np.divide, A, POSITIVE),
@@ -150,7 +166,6 @@ CASES = {
     "ResourceGather": ([A, np.int32([1, 0])], {"batch_dims": 0}, A[[1, 0]]),
     "Tile": ([A, np.int32([2, 1])], {}, np.tile(A, (2, 1))),
     "Fill": ([np.int32([2, 2]), np.float32(3)], {}, np.full((2, 2), np.float32(3))),
-    "OnesLike": ([A], {}, np.ones_like(A)),
     "BroadcastTo": ([A, np.int32([2, 2, 3])], {}, np.broadcast_to(A, (2, 2, 3))),
     "ReverseV2": ([A, np.int32([1])], {}, A[:, ::-1]),
     "Range": ([np.int32(1), np.int32(7), np.int32(2)], {}, np.arange(1, 7, 2, np.int32)),
@@ -168,7 +183,7 @@ CASES = {
 
 FED = {"Split": 1, "Conv2DBackpropInput": 2}
 """Which input is fed where it is not the first; the others are constants, as exported models have them."""
-NOT_FED = {"Const", "Range", "Fill"}
+NOT_FED = {"Const", "Range", "Fill", "FloorDiv", "FloorMod", "BroadcastArgs"}
 
 
 def test_every_operation_has_a_case():

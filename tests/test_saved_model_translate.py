@@ -245,10 +245,16 @@ def test_arithmetic_that_is_one_operator(name):
 
 def test_what_changes_nothing_is_dropped():
     f = Flat()
-    x = f.op("Transpose", [f.op("Relu", [f.input("x", (-1, 3))]), np.int32([0, 1])])
+    x = f.op("Transpose", [f.op("Relu", [f.input("x", (2, 3))]), np.int32([0, 1])])
     x = f.op("AddV2", [f.op("RealDiv", [x, np.float32(1)]), np.zeros(3, np.float32)])
     x = f.op("Reshape", [f.op("Reshape", [x, np.int32([-1, 3, 1])]), np.int32([-1, 3])])
     assert types(translate(f.finish(f.op("Relu", [x])))) == ["RELU"]
+
+
+def test_a_reshape_to_the_same_open_shape_stays_as_in_tensorflows_files():
+    f = Flat()
+    x = f.op("Exp", [f.op("Reshape", [f.op("Neg", [f.input("x", (-1, 3))]), np.int32([-1, 3])])])
+    assert types(translate(f.finish(x))) == ["NEG", "EXP", "RESHAPE"]
 
 
 # --- open sizes -----------------------------------------------------------------------------------
@@ -387,3 +393,99 @@ def test_an_input_of_unknown_rank_is_refused():
     f = Flat()
     with pytest.raises(UnsupportedError, match="input 'x': a shape of unknown rank found"):
         translate(f.finish(f.op("Neg", [f.input("x", None)])))
+
+
+# --- as TensorFlow's converter rewrites it --------------------------------------------------------
+
+
+def test_a_shape_packed_again_from_its_own_sizes_is_that_shape():
+    f = Flat()
+    x, y = f.input("x", (-1, 3)), f.input("y", (-1, 3, 1))
+    shape = f.op("Shape", [x], out_type=np.dtype(np.int32))
+    batch = f.op("StridedSlice", [shape, [0], [1], [1]], shrink_axis_mask=1)
+    packed = f.op("Pack", [batch, np.int32(3)], axis=0)
+    other = f.op("Pack", [batch, np.int32(1), np.int32(3)], axis=0)
+    same, from_y = f.op("Reshape", [f.op("Relu", [x]), packed]), f.op("Reshape", [f.op("Neg", [y]), packed])
+    graph = translate(f.finish(f.op("Reshape", [x, packed]), from_y, f.op("Reshape", [same, other])))
+    assert types(graph).count("PACK") == 1
+    assert types(graph).count("RESHAPE") == 2
+    assert graph.outputs[0] == graph.inputs[0]
+
+
+def test_select_of_equal_known_shapes_is_the_first_version():
+    def chosen(shape, other):
+        f = Flat()
+        x = f.input("x", shape)
+        flags = f.op("Greater", [x, np.float32(0)])
+        below = f.op("Neg", [x]) if other is None else other
+        return types(translate(f.finish(f.op("SelectV2", [flags, x, below]))))
+
+    assert chosen((2, 3), None) == ["GREATER", "NEG", "SELECT"]
+    assert chosen((-1, 3), None) == ["GREATER", "NEG", "SELECT_V2"]
+    assert chosen((2, 3), np.float32(0)) == ["GREATER", "SELECT_V2"]
+
+
+@pytest.mark.parametrize(
+    "order, left, expected",
+    [
+        ((0, 2, 1), False, (["BATCH_MATMUL"], (False, True))),
+        ((0, 2, 1), True, (["BATCH_MATMUL"], (True, False))),
+        ((1, 0, 2), False, (["TRANSPOSE", "BATCH_MATMUL"], (False, False))),
+        ((1, 0), False, (["FULLY_CONNECTED"], None)),
+        ((1, 0), True, (["BATCH_MATMUL"], (True, False))),
+    ],
+)
+def test_a_product_turns_its_own_matrices(order, left, expected):
+    f = Flat()
+    shape = (2, 2, 2)[: len(order)]
+    x, y = f.input("x", shape), f.input("y", shape)
+    turned = f.op("Transpose", [x, np.int32(order)])
+    graph = translate(f.finish(f.op("BatchMatMulV2", [turned, y] if left else [y, turned])))
+    options = graph.operators[-1].options
+    adjoint = (options["adj_x"], options["adj_y"]) if "adj_x" in options else None
+    assert (types(graph), adjoint) == expected
+    a, b = normal(*shape), normal(*shape, seed=1)
+    product = np.transpose(a, order) @ b if left else b @ np.transpose(a, order)
+    np.testing.assert_allclose(run(graph, a, b)[0], product, rtol=0, atol=4 * 2**-22)
+
+
+def test_a_quotient_by_a_root_is_a_product_if_nothing_else_reads_the_root():
+    f = Flat()
+    x = f.input("x", (2, 3))
+    root = f.op("Sqrt", [x])
+    assert types(translate(f.finish(f.op("RealDiv", [np.float32(1), root])))) == ["RSQRT"]
+    assert types(translate(f.finish(f.op("RealDiv", [x, root]), root))) == ["SQRT", "DIV"]
+
+
+def test_wide_operands_of_different_shapes_have_no_squared_difference():
+    f = Flat()
+    x, y = f.input("x", (1, 2, 2, 2, 2)), f.input("y", (1, 2, 1, 2, 2))
+    graph = translate(f.finish(f.op("SquaredDifference", [x, y]), f.op("SquaredDifference", [x, x])))
+    assert sorted(types(graph)) == ["SQUARE", "SQUARED_DIFFERENCE", "SUB"]
+    assert [op.version for op in graph.operators if op.type == "SUB"] == [3]
+
+
+def test_operators_of_a_type_have_one_version():
+    f = Flat()
+    flat = f.op("MatMul", [f.input("x", (2, 3)), normal(3, 3)])
+    deep = f.op("BatchMatMulV2", [f.input("y", (2, 2, 3)), normal(3, 4)])
+    graph = translate(f.finish(flat, deep))
+    assert [(op.version, op.options["keep_num_dims"]) for op in graph.operators] in (
+        [(5, False), (5, True)], [(5, True), (5, False)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "equation, found",
+    [
+        (b"bii->bi", "'bii->bi'"), (b"bij,bk->bk", "'bij,bk->bk'"), (b"bij->", "'bij->'"), (b"", "''"),
+        (b"b?j->b", r"'b\?j->b'"), (b"bij->bx", "'bij->bx'"), (b"ab,bc,cd->ad", "'ab,bc,cd->ad'"),
+        (b"abc,abd->ab", "'abc,abd->ab'"),
+    ],
+)  # fmt: skip
+def test_forms_of_einsum_that_tensorflow_lite_cannot_compute_are_refused(equation, found):
+    f = Flat()
+    letters = equation.partition(b"->")[0].split(b",")
+    operands = [f.input(f"x{n}", (2,) * len(part)) for n, part in enumerate(letters)]
+    with pytest.raises(UnsupportedError, match=rf"'product': {found}.*found, expected each letter once"):
+        translate(f.finish(f.op("Einsum", operands, "product", equation=equation)))

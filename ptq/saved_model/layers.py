@@ -68,22 +68,29 @@ def _transpose_conv(t: Translation, node: Node) -> list[int]:
 
 def _matmul(t: Translation, node: Node) -> list[int]:
     a, b = t.inputs(node)
-    if node.attributes.get("transpose_a"):
+    adj_x, adj_y = (bool(node.attributes.get(name)) for name in ("transpose_a", "transpose_b"))
+    if t.data(b) is None and (adj_x or not adj_y):
+        return t.op("BATCH_MATMUL", [a, b], node.name, {"adj_x": adj_x, "adj_y": adj_y})
+    if adj_x:
         a = turn(t, a, (1, 0), f"{node.name}/a")
-    adjoint = bool(node.attributes.get("transpose_b"))
-    if t.data(b) is None:
-        return t.op("BATCH_MATMUL", [a, b], node.name, {"adj_y": adjoint})
-    weights = b if adjoint else turn(t, b, (1, 0), f"{node.name}/weights")
+    weights = b if adj_y else turn(t, b, (1, 0), f"{node.name}/weights")
     return t.op("FULLY_CONNECTED", [a, weights, ABSENT], node.name)
 
 
 def _batch_matmul(t: Translation, node: Node) -> list[int]:
     a, b = t.inputs(node)
     adj_x, adj_y = bool(node.attributes.get("adj_x")), bool(node.attributes.get("adj_y"))
+    return [product(t, a, b, node.name, adj_x, adj_y)]
+
+
+def product(t: Translation, a: int, b: int, name: str, adj_x: bool = False, adj_y: bool = False) -> int:
+    """The matrix products of two tensors; a dense layer where the second is one constant matrix."""
     if t.data(b) is None or t.rank(b) != 2 or adj_x:
-        return t.op("BATCH_MATMUL", [a, b], node.name, {"adj_x": adj_x, "adj_y": adj_y})
-    weights = b if adj_y else turn(t, b, (1, 0), f"{node.name}/weights")
-    return t.op("FULLY_CONNECTED", [a, weights, ABSENT], node.name, {"keep_num_dims": True}, 5)
+        return t.one("BATCH_MATMUL", [a, b], name, {"adj_x": adj_x, "adj_y": adj_y})
+    weights = b if adj_y else turn(t, b, (1, 0), f"{name}/weights")
+    if t.rank(a) == 2:
+        return t.one("FULLY_CONNECTED", [a, weights, ABSENT], name)
+    return t.one("FULLY_CONNECTED", [a, weights, ABSENT], name, {"keep_num_dims": True}, 5)
 
 
 def _geometry(t: Translation, node: Node, x: int) -> tuple[int, dict[str, Any]]:

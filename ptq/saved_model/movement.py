@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptq.graph import DTYPES, type_of
+from ptq.graph import Operator, type_of
 from ptq.saved_model.attributes import refuse
 from ptq.saved_model.nodes import Node
 from ptq.saved_model.translation import Rule, Translation
@@ -18,7 +18,9 @@ BLOCKS = {"DepthToSpace": "DEPTH_TO_SPACE", "SpaceToDepth": "SPACE_TO_DEPTH"}
 
 def _reshape(t: Translation, node: Node) -> list[int]:
     x, shape = t.inputs(node)
-    data = t.data(shape)
+    data, own = t.data(shape), t.made_by(shape, "SHAPE")
+    if own is not None and own.inputs[0] == x:  # the shape that it has, packed again from its sizes
+        return [x]
     if data is None:
         return t.op("RESHAPE", [x, shape], node.name)
     return [to_shape(t, x, [int(n) for n in data], node.name)]
@@ -75,9 +77,46 @@ def _split_v(t: Translation, node: Node) -> list[int]:
 
 
 def _pack(t: Translation, node: Node) -> list[int]:
-    values = t.inputs(node)
-    options = {"values_count": len(values), "axis": int(node.attributes.get("axis", 0))}
+    values, axis = t.inputs(node), int(node.attributes.get("axis", 0))
+    source = _packed_shape(t, values) if axis == 0 else None
+    if source is not None:
+        return [source]
+    shape = list(t.shape(values[0]))
+    if len(values) == 1 and -1 not in shape:
+        shape.insert(axis % (len(shape) + 1), 1)
+        return [to_shape(t, values[0], shape, node.name)]
+    options = {"values_count": len(values), "axis": axis}
     return t.op("PACK", values, node.name, options)
+
+
+def _packed_shape(t: Translation, values: list[int]) -> int | None:
+    """The SHAPE whose numbers are packed again, one by one; PackOp::fold in `tf_ops_n_z.cc`."""
+    first = t.made_by(values[0], "STRIDED_SLICE")
+    source = None if first is None else t.made_by(first.inputs[0], "SHAPE")
+    if source is None or first is None:
+        return None
+    sizes = t.shape(source.inputs[0])
+    if len(sizes) != len(values) or t.type(first.inputs[0]) != t.type(values[0]):
+        return None
+    for axis, (value, size) in enumerate(zip(values, sizes, strict=True)):
+        number, taken = t.data(value), t.made_by(value, "STRIDED_SLICE")
+        if number is not None:
+            same = number.size == 1 and size >= 0 and int(number.ravel()[0]) == size
+        else:
+            same = taken is not None and taken.inputs[0] == first.inputs[0] and _takes(t, taken, axis)
+        if not same:
+            return None
+    return first.inputs[0]
+
+
+def _takes(t: Translation, taken: Operator, axis: int) -> bool:
+    """Whether a STRIDED_SLICE takes the one number at `axis`."""
+    begin, end, stride = (t.data(i) for i in taken.inputs[1:])
+    masks = {mask: int(taken.options[mask]) for mask in MASKS}
+    alone = masks.pop("shrink_axis_mask") == 1 and not any(masks.values())
+    if begin is None or end is None or stride is None:
+        return False
+    return alone and [*begin.tolist(), *end.tolist(), *stride.tolist()] == [axis, axis + 1, 1]
 
 
 def _unpack(t: Translation, node: Node) -> list[int]:
@@ -118,13 +157,6 @@ def _tile(t: Translation, node: Node) -> list[int]:
 def _fill(t: Translation, node: Node) -> list[int]:
     sizes, value = t.inputs(node)
     return t.op("FILL", [sizes, value], node.name, kinds=[t.type(value)])
-
-
-def _ones_like(t: Translation, node: Node) -> list[int]:
-    (x,) = t.inputs(node)
-    sizes = t.one("SHAPE", [x], f"{node.name}/shape", {"out_type": "INT32"}, kinds=["INT32"])
-    one = t.constant(np.ones((), DTYPES[t.type(x)]), f"{node.name}/one")
-    return t.op("FILL", [sizes, one], node.name, kinds=[t.type(x)])
 
 
 def _broadcast_to(t: Translation, node: Node) -> list[int]:
@@ -168,7 +200,6 @@ RULES: dict[str, Rule] = {
     "ConcatV2": _concat,
     "ExpandDims": _expand_dims,
     "Fill": _fill,
-    "OnesLike": _ones_like,
     "Pack": _pack,
     "Range": _range,
     "Rank": _rank,

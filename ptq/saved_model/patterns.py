@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ptq.graph import Operator
+from ptq.graph import ABSENT, Operator
+from ptq.saved_model.pointwise import MOST_BROADCAST
 from ptq.saved_model.rewriter import Pattern, Patterns, Rewriter, Shape
 
 FUSED = "fused_activation_function"
@@ -68,6 +69,9 @@ def square_is_difference(r: Rewriter, operator: Operator) -> bool:
     difference = r.producer(operator.inputs[0], "SUB")
     if difference is None or not _plain(difference):
         return False
+    a, b = (r.shape(tensor) for tensor in difference.inputs)
+    if a != b and max(len(a), len(b)) > MOST_BROADCAST:
+        return False
     r.become(operator, "SQUARED_DIFFERENCE", difference.inputs)
     return True
 
@@ -82,6 +86,40 @@ def quotient_is_product(r: Rewriter, operator: Operator) -> bool:
         reciprocal = r.add_constant(np.asarray(np.float32(1) / value), f"{name}/reciprocal")
     r.become(operator, "MUL", [operator.inputs[0], reciprocal], operator.options)
     return True
+
+
+def quotient_by_root(r: Rewriter, operator: Operator) -> bool:
+    """x / sqrt(y) is x * rsqrt(y); SqrtDivToRsqrtMulStage of Grappler's arithmetic optimizer."""
+    root = r.producer(operator.inputs[1], "SQRT")
+    if root is None or not r.used_once(root):
+        return False
+    r.become(root, "RSQRT", root.inputs)
+    number = r.constant(operator.inputs[0])
+    r.become(operator, "MUL", operator.inputs if number is None else operator.inputs[::-1], operator.options)
+    return True
+
+
+def transpose_into_product(r: Rewriter, operator: Operator) -> bool:
+    """A TRANSPOSE of the last two dimensions before BATCH_MATMUL; FuseTransposeIntoBatchMatMul.
+
+    The product of two matrices, the second turned, is what FULLY_CONNECTED computes.
+    """
+    for side, adjoint in ((1, "adj_y"), (0, "adj_x")):
+        turned = r.producer(operator.inputs[side], "TRANSPOSE")
+        order = None if turned is None else r.graph.tensors[turned.inputs[1]].data
+        if turned is None or order is None or operator.options[adjoint] or not r.used_once(turned):
+            continue
+        rank = order.size
+        if order.tolist() != [*range(rank - 2), rank - 1, rank - 2]:
+            continue
+        inputs = list(operator.inputs)
+        inputs[side] = turned.inputs[0]
+        if side == 1 and rank == 2 == len(r.shape(inputs[0])) and not operator.options["adj_x"]:
+            r.become(operator, "FULLY_CONNECTED", [*inputs, ABSENT])
+        else:
+            r.become(operator, "BATCH_MATMUL", inputs, {**operator.options, adjoint: True})
+        return True
+    return False
 
 
 def clip_is_relu1(r: Rewriter, operator: Operator) -> bool:
@@ -232,8 +270,8 @@ def reshape_twice(r: Rewriter, operator: Operator) -> bool:
     if before is not None:
         r.become(operator, "RESHAPE", [before.inputs[0], operator.inputs[1]])
         return True
-    same = r.shape(operator.inputs[0]) == r.shape(operator.outputs[0])
-    if not same or r.shape(operator.outputs[0]).count(-1) > 1:
+    shape = r.shape(operator.outputs[0])
+    if r.shape(operator.inputs[0]) != shape or -1 in shape:
         return False
     return r.bypass(operator)
 
@@ -261,7 +299,10 @@ def transpose_twice(r: Rewriter, operator: Operator) -> bool:
 
 
 HARD_SWISH: list[Pattern] = [product_is_hard_swish]
-NORMS: Patterns = {"MUL": [quotient_is_norm], "DIV": [quotient_is_norm, quotient_is_product]}
+NORMS: Patterns = {
+    "MUL": [quotient_is_norm],
+    "DIV": [quotient_by_root, quotient_is_norm, quotient_is_product],
+}
 ACTIVATIONS: Patterns = {
     "ADD": [sum_is_prelu],
     "MAXIMUM": [maximum_is_relu, clip_is_relu1, maximum_is_leaky],
@@ -274,6 +315,7 @@ MOVES: Patterns = {
     **{name: [value_before_move] for name in _VALUES},
     **{name: [neutral, sum_before_reshape] for name in ("ADD", "SUB", "MUL", "DIV")},
     **{name: [sum_before_reshape] for name in ("MAXIMUM", "MINIMUM")},
+    "BATCH_MATMUL": [transpose_into_product],
     "RESHAPE": [reshape_twice],
     "TRANSPOSE": [transpose_not_at_all, transpose_twice],
 }

@@ -26,7 +26,7 @@ UNARY = {
 }  # fmt: skip
 BINARY = {
     "Add": "ADD", "AddV2": "ADD", "BiasAdd": "ADD", "Div": "DIV", "Maximum": "MAXIMUM", "Minimum": "MINIMUM",
-    "Mul": "MUL", "RealDiv": "DIV", "SquaredDifference": "SQUARED_DIFFERENCE", "Sub": "SUB",
+    "Mul": "MUL", "RealDiv": "DIV", "Sub": "SUB",
 }  # fmt: skip
 TO_BOOL = {
     "Equal": "EQUAL", "Greater": "GREATER", "GreaterEqual": "GREATER_EQUAL", "Less": "LESS",
@@ -39,13 +39,21 @@ NEUTRAL = (
 )  # fmt: skip
 COMMUTATIVE = frozenset({"ADD", "MUL", "MAXIMUM", "MINIMUM"})
 POWERS = {0.5: "SQRT", -0.5: "RSQRT"}
+MOST_BROADCAST = 4
+"""The most dimensions in which TensorFlow Lite's SQUARED_DIFFERENCE takes operands of different shapes."""
 
 
 def reciprocal_root(x: Array) -> Array:
     """1 / sqrt(x) of constants: float32, rounded once from double precision.
 
-    TensorFlow's converter computes it with Eigen's vector instructions (rsqrtps and one Newton step), whose
-    last bits depend on the processor; they are the only numbers that ptq folds otherwise.
+    These are the only numbers that ptq folds to other bits than TensorFlow's converter, by two steps at most.
+    Its kernel takes eight elements at a time on x86: r is what the instruction RSQRTPS gives, for which no
+    more than a relative error of 1.5 * 2**-12 is promised and Intel's and AMD's processors have different
+    bits, and one Newton step makes r - r/2 * ((x r) r - 1) of it. What is left after the last eight is
+    1 / sqrt(x), both rounded. So the bits depend on the processor and on the position in the array, not on x
+    alone, and to copy them would be to copy one processor.
+    Source: Eigen, `Core/arch/AVX/MathFunctions.h`, prsqrt<Packet8f>; `Core/MathFunctionsImpl.h`,
+    generic_rsqrt_newton_step. `tests/test_saved_model_roots.py` shows both parts.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(1.0 / np.sqrt(x.astype(np.float64)), np.float32)
@@ -66,7 +74,12 @@ def _two(t: Translation, type: str, a: int, b: int, name: str) -> int:
     """An operator on two operands; a constant comes second where the order does not matter."""
     if type in COMMUTATIVE and t.data(a) is not None and t.data(b) is None:
         a, b = b, a
-    return t.one(type, [a, b], name)
+    return t.one(type, [a, b], name, version=3 if type == "SUB" and _is_wide(t, a, b) else 1)
+
+
+def _is_wide(t: Translation, a: int, b: int) -> bool:
+    """Whether operands of different shapes have more than four dimensions."""
+    return t.shape(a) != t.shape(b) and max(t.rank(a), t.rank(b)) > MOST_BROADCAST
 
 
 def _compare(t: Translation, node: Node) -> list[int]:
@@ -91,12 +104,14 @@ def _power(t: Translation, node: Node) -> list[int]:
     x, exponent = t.inputs(node)
     data = t.data(exponent)
     value = None if data is None or data.size != 1 else float(data.ravel()[0])
+    if value == 1.0:
+        return [x]
     if value == 2.0:
         return t.op("MUL", [x, x], node.name)
     if value in POWERS:
         return t.op(POWERS[value], [x], node.name)
     found = "an exponent that is no single constant" if value is None else f"exponent {value}"
-    raise refuse(node, found, "2, 0.5 or -0.5")
+    raise refuse(node, found, "1, 2, 0.5 or -0.5")
 
 
 def _reciprocal(t: Translation, node: Node) -> list[int]:
@@ -125,7 +140,23 @@ def _cast(t: Translation, node: Node) -> list[int]:
 
 def _select(t: Translation, node: Node) -> list[int]:
     condition, a, b = t.inputs(node)
-    return t.op("SELECT_V2", [condition, a, b], node.name, kinds=[t.type(a)])
+    if node.op == "Select":
+        return t.op("SELECT", [condition, a, b], node.name, kinds=[t.type(a)])
+    return [select(t, condition, a, b, node.name)]
+
+
+def select(t: Translation, condition: int, a: int, b: int, name: str) -> int:
+    """`a` where the condition holds, else `b`: SELECT of equal known shapes, SELECT_V2 of others."""
+    shapes = {t.shape(tensor) for tensor in (condition, a, b)}
+    equal = len(shapes) == 1 and -1 not in next(iter(shapes))
+    return t.one("SELECT" if equal else "SELECT_V2", [condition, a, b], name, kinds=[t.type(a)])
+
+
+def _squared_difference(t: Translation, node: Node) -> list[int]:
+    a, b = t.inputs(node)
+    if not _is_wide(t, a, b):
+        return t.op("SQUARED_DIFFERENCE", [a, b], node.name)
+    return t.op("SQUARE", [_two(t, "SUB", a, b, f"{node.name}/difference")], node.name)
 
 
 def _batch_norm(t: Translation, node: Node) -> list[int]:
@@ -171,7 +202,8 @@ RULES: dict[str, Rule] = {
     "Const": _const,
     "LeakyRelu": _leaky_relu,
     "Pow": _power,
-    "Reciprocal": _reciprocal,
+    **dict.fromkeys(("Inv", "Reciprocal"), _reciprocal),
     "Rsqrt": _rsqrt,
     "Softmax": _softmax,
+    "SquaredDifference": _squared_difference,
 }

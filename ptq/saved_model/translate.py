@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from ptq.errors import GraphError, PtqError, UnsupportedError
 from ptq.graph import Graph, Signature
-from ptq.saved_model import control, fuse, layers, lists, movement, pointwise, pools
+from ptq.saved_model import composed, control, einsum, fuse, layers, lists, movement, pointwise, pools
+from ptq.saved_model.differences import MISSING
 from ptq.saved_model.dilation import undo_space_to_batch
 from ptq.saved_model.nodes import FlatGraph, Node
 from ptq.saved_model.order import CALLS, in_converter_order
 from ptq.saved_model.translation import Rule, Translation
 
 RULES: dict[str, Rule] = {
-    **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES, **lists.RULES, **control.RULES
+    **layers.RULES, **pointwise.RULES, **pools.RULES, **movement.RULES, **composed.RULES, **einsum.RULES,
+    **lists.RULES, **control.RULES,
 }  # fmt: skip
 """The operations that ptq translates, and how."""
 
@@ -52,8 +54,19 @@ def translate(flat: FlatGraph) -> Graph:
     outputs = {port.name: index for port, index in zip(flat.outputs, graph.outputs, strict=True)}
     graph.signatures = [Signature(flat.signature_key or "serving_default", inputs, outputs)]
     fuse.fuse(graph)
+    _share_versions(graph)
     graph.validate()
     return graph
+
+
+def _share_versions(graph: Graph) -> None:
+    """The greatest version for all operators of a type, as TensorFlow writes each type once in a file."""
+    versions: dict[str, int] = {}
+    operators = [operator for part in (graph, *graph.subgraphs) for operator in part.operators]
+    for operator in operators:
+        versions[operator.type] = max(versions.get(operator.type, 1), operator.version)
+    for operator in operators:
+        operator.version = versions[operator.type]
 
 
 def _name_outputs(graph: Graph, flat: FlatGraph) -> None:
@@ -75,7 +88,8 @@ def _translate_nodes(t: Translation, flat: FlatGraph) -> None:
             continue
         rule = RULES.get(node.op)
         if rule is None:
-            t.problems.append(f"{node.op} '{node.name}'")
+            known = MISSING.get(node.op)
+            t.problems.append(f"{_where(node)}" + (f": ptq has no {known}" if known else ""))
             continue
         try:
             t.define(node, rule(t, node))

@@ -163,6 +163,12 @@ class Translation:
         """The elements of a constant, else None."""
         return self.graph.tensors[tensor].data
 
+    def made_by(self, tensor: int, type: str) -> Operator | None:
+        """The operator of this type that writes the tensor, if one does."""
+        producer = self.graph.producer(tensor)
+        operator = None if producer is None else self.graph.operators[producer]
+        return operator if operator is not None and operator.type == type else None
+
     def numbers(self, node: Node, tensor: int, what: str) -> list[int]:
         """The integers of a constant operand, flat; UnsupportedError if it is computed at run time."""
         data = self.data(tensor)
