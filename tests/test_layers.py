@@ -71,6 +71,7 @@ LAYERS = """
     saved_model.dilation saved_model.order saved_model.rewriter saved_model.patterns
     saved_model.loops saved_model.cells saved_model.lists saved_model.recurrent
     saved_model.fuse saved_model.control saved_model.translate saved_model
+    saved_model.__main__
     converter
     zoo.layers zoo.recurrent zoo.network zoo.data zoo.names zoo.fashion zoo.country zoo.export
     zoo.tensorflow_export zoo.mobilenet

@@ -88,6 +88,7 @@ def test_read_idx(tmp_path):
         (gzip.compress(IDX + b"more"), "goes on after its 6"),
         (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12), "at most"),
     ],
+    ids=["empty", "no gzip", "cut", "type", "one short", "header short", "too long", "too large"],
 )
 def test_damaged_idx_files(tmp_path, content, message):
     (tmp_path / "x.gz").write_bytes(content)

@@ -1,6 +1,6 @@
 """Where the files that ptq writes of a SavedModel differ from those of TensorFlow's converter, and why.
 
-`python -m ptq.saved_model.differences` prints them as two Markdown tables.
+`python -m ptq.saved_model` prints them as two Markdown tables.
 """
 
 from __future__ import annotations
@@ -50,6 +50,17 @@ DIFFERENCES = (
         "order of the nodes in the SavedModel", "seen in b * 3 / sqrt(a) alone, which Grappler rewrites",
     ),
     Difference(
+        "LSTM and SimpleRNN of Keras 3, or with an open batch", "none: the conversion fails",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM, _RNN", "the loop's cell is recognised; an open batch becomes 1",
+    ),
+    Difference(
+        "GRU and other loops over TensorLists", "SLICE, SLICE, CONCATENATION for each element, or it fails",
+        "EQUAL, SELECT_V2 for each element", "its sizes are known before the model runs",
+    ),
+    Difference(
+        "LSTM of Keras 2, the batch fixed", "cell_clip 10", "cell_clip 0", "Keras clips nothing",
+    ),
+    Difference(
         "outputs of the graph", "in the order of a hash table", "in the order of the signature's names",
         "the signature finds them by name in both",
     ),
@@ -87,7 +98,3 @@ def table() -> str:
         *(f"| {operation} | {operator} |" for operation, operator in MISSING.items()),
     ]  # fmt: skip
     return "\n".join(rows)
-
-
-if __name__ == "__main__":
-    print(table())
