@@ -246,6 +246,7 @@ def item_of_one(r: Rewriter, operator: Operator) -> bool:
         return False
     shape = r.add_constant(np.array(before, np.int32), f"{r.graph.tensors[operator.outputs[0]].name}/shape")
     r.become(operator, "RESHAPE", [made.inputs[0], shape])
+    r.bypass(operator)  # the shape is the same; only a result that is an input too needs an operator
     return True
 
 
